@@ -20,7 +20,7 @@ class EventType:
     """What the catalogue knows of one (type, version).
 
     streams   topics it may be written to
-    subjects  kinds of subject it may be about
+    subjects  kinds of subject it may be about; None: any
     counted   whether one record may cover several calls (seq … seq + count - 1)
     check     structural check beyond the payload's types; raises InvalidEvent
     upcast    turns the payload of this old version into the next one
@@ -30,7 +30,7 @@ class EventType:
     version: int
     payload: type[msgspec.Struct]
     streams: frozenset[str]
-    subjects: frozenset[str]
+    subjects: frozenset[str] | None
     counted: bool
     check: Check | None
     upcast: Upcast | None
@@ -54,7 +54,7 @@ def event(
     name: str,
     *,
     stream: str | tuple[str, ...],
-    subject: str | tuple[str, ...],
+    subject: str | tuple[str, ...] | None = None,
     version: int = 1,
     counted: bool = False,
     check: Check | None = None,
@@ -69,8 +69,8 @@ def event(
             name,
             version,
             payload,
-            frozenset((stream,) if isinstance(stream, str) else stream),
-            frozenset((subject,) if isinstance(subject, str) else subject),
+            _names(stream),
+            _names(subject) if subject is not None else None,
             counted,
             check,
             upcast,
@@ -82,6 +82,10 @@ def event(
         return payload
 
     return register
+
+
+def _names(value: str | tuple[str, ...]) -> frozenset[str]:
+    return frozenset((value,) if isinstance(value, str) else value)
 
 
 def event_types() -> list[EventType]:

@@ -10,11 +10,9 @@ from .catalogue import event
 from .envelope import STREAMS
 from .limits import Count, Line, Name, Word
 
-ANY_SUBJECT = ("run", "experiment", "workspace", "person", "key", "producer")
 
-
-@event("producer.opened", stream=STREAMS, subject=ANY_SUBJECT)
-class ProducerOpened(msgspec.Struct, frozen=True, kw_only=True, tag=False):
+@event("producer.opened", stream=STREAMS)
+class ProducerOpened(msgspec.Struct, frozen=True, kw_only=True):
     """The first record of a producer in a stream (seq 0).
 
     role   trainer (a process that logs), drain (its courier: heartbeats, system metrics) or service
@@ -33,7 +31,7 @@ class ProducerOpened(msgspec.Struct, frozen=True, kw_only=True, tag=False):
 CloseReason = Literal["finished", "failed", "exit", "lost", "resumed"]
 
 
-@event("producer.closed", stream=STREAMS, subject=ANY_SUBJECT)
+@event("producer.closed", stream=STREAMS)
 class ProducerClosed(msgspec.Struct, frozen=True, kw_only=True):
     """The last record of a producer in a stream; its own seq is the last one used.
 
@@ -45,7 +43,7 @@ class ProducerClosed(msgspec.Struct, frozen=True, kw_only=True):
     problems: dict[Word, Count] = {}
 
 
-@event("seq.voided", stream=STREAMS, subject=ANY_SUBJECT, counted=True)
+@event("seq.voided", stream=STREAMS, counted=True)
 class SeqVoided(msgspec.Struct, frozen=True, kw_only=True):
     """Says that the record's own range seq … seq + count - 1 was given up, and why.
 

@@ -74,7 +74,7 @@ def _check_known(envelope: Envelope, entry: EventType) -> None:
     if envelope.stream not in entry.streams:
         allowed = ", ".join(sorted(entry.streams))
         raise InvalidEvent("malformed", "stream", f"{entry.name} belongs to {allowed}, not {envelope.stream}")
-    if envelope.subject[0] not in entry.subjects:
+    if entry.subjects is not None and envelope.subject[0] not in entry.subjects:
         allowed = ", ".join(sorted(entry.subjects))
         raise InvalidEvent(
             "malformed", "subject", f"{entry.name} is about {allowed}, not {envelope.subject[0]!r}"
