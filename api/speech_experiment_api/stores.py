@@ -1,0 +1,131 @@
+"""The connections that handlers share: opened in the background, reopened when they break.
+
+The API answers while its stores start or restart; what needs one of them is then a 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from starlette.requests import Request
+
+from speech_experiment_infra import connections
+
+from .auth import Actor, KeyRing
+from .problems import unavailable
+from .settings import ApiSettings
+from .versions import LiveVersions
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+    from asyncpg import Pool
+    from clickhouse_connect.driver.client import Client
+    from minio import Minio
+
+T = TypeVar("T")
+_FIRST_RETRY, _LONGEST_RETRY = 0.05, 2.0
+
+
+class Connection(Generic[T]):
+    """Keeps one connection open, whatever happens to its store."""
+
+    def __init__(self, name: str, opener: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+        self.name = name
+        self.error = "not connected yet"
+        self._opener = opener
+        self._value: T | None = None
+        self._broken = asyncio.Event()
+
+    def get(self) -> T:
+        """The connection; raises a 503 while there is none."""
+        if self._value is None:
+            raise unavailable(self.name)
+        return self._value
+
+    @property
+    def ready(self) -> bool:
+        return self._value is not None
+
+    def renew(self) -> None:
+        """Throws the connection away and opens another."""
+        self._value = None
+        self._broken.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._keep(), name=f"connection to {self.name}")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        delay = _FIRST_RETRY
+        while True:
+            try:
+                async with self._opener() as value:
+                    delay = _FIRST_RETRY
+                    self._broken.clear()
+                    self._value, self.error = value, ""
+                    await self._broken.wait()
+            except Exception as error:  # noqa: BLE001 - whatever keeps a store away, we try again
+                self.error = f"{type(error).__name__}: {error}"
+            finally:
+                self._value = None
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_RETRY)
+
+
+class Stores:
+    """What the composition root hands to the handlers, as `request.app.state.stores`."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.postgres = Connection[Any]("Postgres", lambda: connections.postgres_pool(settings))
+        self.store = Connection[Any]("the metrics store", lambda: connections.clickhouse(settings))
+        self.kafka = Connection[Any]("the event log", lambda: connections.kafka_producer(settings))
+        self.versions = LiveVersions(lambda: self.pool)
+        self.keys = KeyRing(self._actor_of)
+        self._objects: Minio | None = None
+
+    @property
+    def pool(self) -> Pool:
+        return self.postgres.get()
+
+    @property
+    def clickhouse(self) -> Client:
+        """Its methods block: await them through asyncio.to_thread."""
+        client: Client = self.store.get()
+        return client
+
+    @property
+    def producer(self) -> AIOKafkaProducer:
+        return self.kafka.get()
+
+    async def objects(self) -> Minio:
+        """The object store's client, made on first use; its methods block."""
+        if self._objects is None:
+            self._objects = await asyncio.to_thread(connections.object_store_client, self.settings)
+        return self._objects
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for connection in (self.postgres, self.store, self.kafka):
+                await stack.enter_async_context(connection.running())
+            yield
+
+    async def _actor_of(self, digest: str) -> Actor | None:
+        schema = await self.versions.schema("control")
+        query = f"select id, workspace, role from {schema}.keys where sha256 = $1 and revoked_at is null"  # noqa: S608
+        row = await self.pool.fetchrow(query, digest)
+        return Actor(row["id"], row["workspace"], row["role"]) if row else None
+
+
+def stores_of(request: Request) -> Stores:
+    stores: Stores = request.app.state.stores
+    return stores
