@@ -1,4 +1,4 @@
-"""The query endpoints."""
+"""The read routes under /api/v1."""
 
 from __future__ import annotations
 

@@ -74,7 +74,9 @@ create table {schema}.runs (
     last_offset   bigint not null,
     state         bytea not null               -- the fold's own state, from which the row was made
 );
-create index on {schema}.runs (workspace, created_at desc, id desc);
+-- The first two are walked by searches: newest first, and by id where a value to sort by is missing.
+create index on {schema}.runs (workspace, created_at desc, id desc) include (experiment_id);
+create index on {schema}.runs (workspace, id);
 create index on {schema}.runs (experiment_id, created_at desc, id desc);
 create index on {schema}.runs (workspace, status);
 create index on {schema}.runs using gin (languages);
@@ -89,8 +91,8 @@ create table {schema}.run_params (
     txt    text,
     primary key (run_id, key)
 );
-create index on {schema}.run_params (key, num);
-create index on {schema}.run_params (key, left(txt, 200));
+create index on {schema}.run_params (key, num, run_id) where num is not null;
+create index on {schema}.run_params (key, left(txt, 200), run_id) where txt is not null;
 
 create table {schema}.run_tags (
     run_id uuid not null,
@@ -98,7 +100,7 @@ create table {schema}.run_tags (
     value  text not null,
     primary key (run_id, key)
 );
-create index on {schema}.run_tags (key, value);
+create index on {schema}.run_tags (key, left(value, 200), run_id);  -- a value may be too long for an index
 
 create table {schema}.run_links (
     run_id uuid not null,

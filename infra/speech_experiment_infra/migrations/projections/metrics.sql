@@ -58,3 +58,5 @@ create table {schema}.test_set_results (
     primary key (run_id, key)
 );
 create index on {schema}.test_set_results (metric, test_set, value, run_id) where speaker = '' and decoding = '';
+create index on {schema}.test_set_results (run_id, metric, test_set) where speaker = '' and decoding = '';
+create index on {schema}.test_set_results (test_set, run_id);

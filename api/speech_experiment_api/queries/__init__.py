@@ -1,0 +1,1 @@
+"""Reads: the filter language, search, runs and experiments, curves, distinct values, leaderboards."""
