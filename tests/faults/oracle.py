@@ -110,7 +110,9 @@ class Verdict:
 class Log:
     """What the log says of some runs: calls by (producer, seq), in the order of first delivery."""
 
-    metrics: dict[tuple[UUID, int], tuple[UUID, int | None, int, dict[str, float]]] = field(default_factory=dict)
+    metrics: dict[tuple[UUID, int], tuple[UUID, int | None, int, dict[str, float]]] = field(
+        default_factory=dict
+    )
     configs: dict[tuple[UUID, int], tuple[UUID, dict[str, object]]] = field(default_factory=dict)
     order: dict[tuple[UUID, str], list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -159,7 +161,9 @@ def _enter(log: Log, envelope: Envelope, replayed: bool, verdict: Verdict) -> No
             call = (envelope.run_id, step, time, points)
             fresh |= _first(log.metrics, (envelope.producer, envelope.seq + i), call, verdict)
     elif isinstance(payload, RunConfigured):
-        fresh = _first(log.configs, (envelope.producer, envelope.seq), (envelope.run_id, payload.config), verdict)
+        fresh = _first(
+            log.configs, (envelope.producer, envelope.seq), (envelope.run_id, payload.config), verdict
+        )
     if fresh and not replayed:
         log.order[envelope.producer, envelope.stream].append(envelope.seq)
 
@@ -201,7 +205,14 @@ async def _compare_points(settings: Settings, testimony: Testimony, log: Log, ve
     expected: dict[Row, tuple[int, bytes]] = {}
     for (producer, seq), (run, step, time, points) in log.metrics.items():
         for key, value in points.items():
-            row = (run_hash(run), key_hash(key), int(step is not None), step or 0, producer_hash(producer), seq)
+            row = (
+                run_hash(run),
+                key_hash(key),
+                int(step is not None),
+                step or 0,
+                producer_hash(producer),
+                seq,
+            )
             expected[row] = (time, struct.pack("<d", value))
     verdict.points = len(expected)
     stored = await _stored_points(settings, testimony.runs)
@@ -242,7 +253,11 @@ async def _compare_configs(settings: Settings, testimony: Testimony, verdict: Ve
         for key, value in json.loads(row["config"]).items()
         if key.startswith("oracle_")
     }
-    called = {identity: digest for identity, digest in testimony.returned.items() if identity[1].startswith("oracle_")}
+    called = {
+        identity: digest
+        for identity, digest in testimony.returned.items()
+        if identity[1].startswith("oracle_")
+    }
     for identity, digest in called.items():
         if identity not in stored:
             verdict.blame("lost", f"{identity} returned, and is not in Postgres")

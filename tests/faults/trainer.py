@@ -21,7 +21,10 @@ from .oracle import Witness, fingerprint
 def train(run: Run, witness: Witness, name: str, steps: int, pause: float) -> None:
     dice = random.Random(name)
     for n in range(steps):
-        points = {f"{name}/n": float(n), f"{name}/loss": dice.choice([dice.gauss(0, 1), nan, inf, -inf, 1e300])}
+        points = {
+            f"{name}/n": float(n),
+            f"{name}/loss": dice.choice([dice.gauss(0, 1), nan, inf, -inf, 1e300]),
+        }
         step = None if n % 17 == 0 else dice.randrange(-5, 10_000)
         call, digest = f"{name}/n={n}", fingerprint(step, points)
         witness.will(run.id, call, digest)

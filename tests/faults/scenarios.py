@@ -1,0 +1,161 @@
+"""Each fault as one function over a live stack; short counts in `make test`, long ones in `make chaos`.
+
+Every scenario ends in quiescence and returns what the oracle says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from speech_experiment_infra.connections import kafka_producer
+from speech_experiment_schemas import decode
+
+from .deliveries import HandmadeRun, garbage, poison, post
+from .oracle import Testimony, Verdict, judge
+from .stack import Stack
+
+CONSUMERS = ("consumer-metadata", "consumer-metrics")
+
+
+async def verdict_of(stack: Stack, *witnesses: Path) -> Verdict:
+    stack.wait_quiet()
+    return await judge(stack.settings, Testimony.read(*(path for path in witnesses if path.exists())))
+
+
+def _finish(trainers: list[subprocess.Popen[bytes]], timeout: float = 120) -> None:
+    for trainer in trainers:
+        trainer.wait(timeout)
+
+
+async def kill_trainers(stack: Stack, folder: Path, dice: random.Random, count: int) -> Verdict:
+    """kill -9 of trainers at random moments: every returned log() is delivered all the same."""
+    witnesses = []
+    for index in range(count):
+        witnesses.append(folder / f"victim{index}.witness")
+        trainer = stack.trainer(witnesses[-1], f"victim{index}", 1_000_000, "--rate", "2000")
+        _wait_for(witnesses[-1].exists)
+        time.sleep(dice.uniform(0.05, 0.6))
+        trainer.kill()
+        trainer.wait()
+    return await verdict_of(stack, *witnesses)
+
+
+async def kill_under_load(
+    stack: Stack, folder: Path, dice: random.Random, count: int, strike: Callable[[], None], name: str
+) -> Verdict:
+    """`strike` at random moments while two trainers log; they notice nothing, and nothing is missing."""
+    witnesses = [folder / f"{name}{index}.witness" for index in range(2)]
+    steps = 400 + 700 * count
+    trainers = [stack.trainer(path, path.stem, steps, "--rate", "500") for path in witnesses]
+    _wait_for(lambda: all(path.exists() for path in witnesses))
+    for _ in range(count):
+        time.sleep(dice.uniform(0.3, 1.0))
+        strike()
+    _finish(trainers)
+    stack.wait_ready()
+    return await verdict_of(stack, *witnesses)
+
+
+def kill_child(stack: Stack, dice: random.Random, names: tuple[str, ...]) -> Callable[[], None]:
+    def strike() -> None:
+        with contextlib.suppress(KeyError):  # it is just being restarted from the last blow
+            stack.kill(dice.choice(names))
+
+    return strike
+
+
+def kill_drains(stack: Stack) -> None:
+    """kill -9 of every drain that serves this stack's spool."""
+    spool = str(stack.folder / "spool")
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if any("drain" in part for part in command) and spool in " ".join(command):
+            process.kill()
+
+
+async def kill_everything(stack: Stack, folder: Path, dice: random.Random, count: int) -> Verdict:
+    """Supervisor and all children killed at once, under load, and started again on the same folder."""
+
+    def strike() -> None:
+        stack.kill_everything()
+        stack.up()
+
+    return await kill_under_load(stack, folder, dice, count, strike, "blackout")
+
+
+async def forked(stack: Stack, folder: Path, children: int) -> Verdict:
+    """A trainer forks; parent and children log to one run, each as a producer of its own."""
+    witness = folder / "fork.witness"
+    trainer = stack.trainer(witness, "fork", 200, "--fork", str(children))
+    _finish([trainer])
+    return await verdict_of(stack, witness, *folder.glob("fork.witness.*"))
+
+
+async def delivered_wildly(stack: Stack, dice: random.Random, calls: int) -> Verdict:
+    """Every record three times, cut in three different ways, in random order."""
+    run = HandmadeRun(dice)
+    run.log(calls)
+    deck = run.frame() * 3 + [record for _ in range(3) for record in run.metrics(run.random_cuts())]
+    dice.shuffle(deck)
+    while deck:
+        size = dice.randrange(1, 12)
+        batch, deck = deck[:size], deck[size:]
+        status, reply = post(stack, batch)
+        assert (status, reply.refused) == (200, [])
+    stack.wait_quiet()
+    verdict = await judge(stack.settings, run.testimony)
+    verdict.reordered = 0  # the disorder is ours
+    return verdict
+
+
+async def poisoned(stack: Stack, dice: random.Random, good: int, bad: int) -> tuple[Verdict, int]:
+    """Poison among good records, past the gate: the good arrive, the poison is parked and counted."""
+    run = HandmadeRun(dice)
+    run.log(good)
+    records = run.metrics(list(range(1, good, max(1, good // 500))))
+    parked_before = parked(stack)
+    poisons = [poison(dice, records[0]) if dice.random() < 0.5 else garbage(dice) for _ in range(bad)]
+    places = sorted(dice.randrange(len(records)) for _ in poisons)
+    async with kafka_producer(stack.settings) as producer:
+        sent = []
+        for place, record in enumerate(records):
+            while places and places[0] == place:
+                places.pop(0)
+                sent.append(await producer.send("metrics", poisons[len(places)], key=run.id.bytes))
+            sent.append(await producer.send("metrics", record, key=run.id.bytes))
+        for acknowledgement in sent:
+            await acknowledgement
+    post(stack, run.frame())
+    stack.wait_quiet()
+    return await judge(stack.settings, run.testimony), parked(stack) - parked_before
+
+
+def parked(stack: Stack) -> int:
+    return sum(
+        projection["dead_letters"] for projection in stack.get("/api/v1/status")["projections"].values()
+    )
+
+
+def _wait_for(condition: Callable[[], bool], timeout: float = 30) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the trainer did not start")
+        time.sleep(0.01)
+
+
+def stop_cleanly(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+
+
+def seqs_of(records: list[bytes]) -> list[tuple[int, int]]:
+    return [(envelope.seq, envelope.last) for envelope in map(decode, records)]

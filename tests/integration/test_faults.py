@@ -1,0 +1,80 @@
+"""The short form of the fault suite: a few blows of every kind, judged by the oracle."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.faults import scenarios
+from tests.faults.stack import Stack, running_stack
+
+pytestmark = pytest.mark.stack
+SEED = int(os.environ.get("SPEECH_TRACKER_TEST_SEED", random.SystemRandom().randrange(2**32)))
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("faults")) as running:
+        yield running
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    print(f"SPEECH_TRACKER_TEST_SEED={SEED}")
+    return random.Random(f"{SEED}{request.node.name}")
+
+
+async def test_a_killed_trainer_loses_nothing_that_returned(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    verdict = await scenarios.kill_trainers(stack, tmp_path, dice, 3)
+    assert verdict.clean, verdict
+
+
+@pytest.mark.parametrize(
+    "victim", ["consumer-metadata", "consumer-metrics", "api", "store", "kafka", "postgres"]
+)
+async def test_a_killed_server_process_loses_and_doubles_nothing(
+    stack: Stack, tmp_path: Path, dice: random.Random, victim: str
+) -> None:
+    strike = scenarios.kill_child(stack, dice, (victim,))
+    verdict = await scenarios.kill_under_load(stack, tmp_path, dice, 2, strike, victim)
+    assert verdict.clean, verdict
+
+
+async def test_a_killed_drain_is_replaced_and_loses_nothing(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    strike = partial(scenarios.kill_drains, stack)
+    verdict = await scenarios.kill_under_load(stack, tmp_path, dice, 3, strike, "drain")
+    assert verdict.clean, verdict
+
+
+async def test_everything_killed_at_once_comes_back_with_all_data(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    verdict = await scenarios.kill_everything(stack, tmp_path, dice, 1)
+    assert verdict.clean, verdict
+
+
+async def test_forked_children_are_producers_of_their_own(stack: Stack, tmp_path: Path) -> None:
+    verdict = await scenarios.forked(stack, tmp_path, 3)
+    assert verdict.clean, verdict
+
+
+async def test_records_sent_three_times_recut_and_shuffled_count_once(
+    stack: Stack, dice: random.Random
+) -> None:
+    verdict = await scenarios.delivered_wildly(stack, dice, 300)
+    assert verdict.clean, verdict
+
+
+async def test_poison_is_parked_and_the_good_arrive(stack: Stack, dice: random.Random) -> None:
+    verdict, parked = await scenarios.poisoned(stack, dice, 1_000, 20)
+    assert verdict.clean, verdict
+    assert parked == 20
