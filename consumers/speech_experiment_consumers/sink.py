@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
+from .status import Status
+
 
 class Incoming(NamedTuple):
     """One record as it came from Kafka; timestamp is the broker's append time in milliseconds."""
@@ -18,16 +20,30 @@ class Incoming(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
+class Limits(NamedTuple):
+    """How large one batch may grow, and how many bytes may wait behind it."""
+
+    records: int = 5_000
+    bytes: int = 16 << 20
+    waiting: int = 32 << 20
+
+
 class Sink(Protocol):
     """The only writer of a projection version. One instance per worker process."""
 
+    name: str
+    version: int
     topic: str
+    limits: Limits
 
     async def open(self, cluster_id: str) -> None:
         """Connects, and checks that positions belong to this log; raises WrongLog when they do not."""
 
     async def next_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        """Where to read on, per partition; completes a predecessor's pending write first."""
+        """Where to read on, per partition; completes a predecessor's pending write first.
+
+        Called at every assignment of partitions, never while a write is under way.
+        """
 
     async def write(self, batch: Sequence[Incoming]) -> None:
         """Applies the batch, ordered per partition: rows, ledger and position together, or nothing.
@@ -35,6 +51,9 @@ class Sink(Protocol):
         Records below the position are skipped; a gap raises PositionGap. A transient error of a
         store is retried inside; anything else propagates and ends the process.
         """
+
+    async def report(self, status: Status) -> None:
+        """Publishes the worker's figures for `speech-tracker status` and /metrics (coord.workers)."""
 
     async def close(self) -> None: ...
 
@@ -45,3 +64,7 @@ class WrongLog(RuntimeError):  # noqa: N818
 
 class PositionGap(RuntimeError):  # noqa: N818
     """An offset arrived beyond the next expected one: records were lost below us."""
+
+
+class PoisonLimit(RuntimeError):  # noqa: N818
+    """So many records failed in this release's code that parking on would hide a bad deployment."""

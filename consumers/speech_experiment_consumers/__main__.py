@@ -1,0 +1,88 @@
+"""python -m speech_experiment_consumers NAME…: the workers of one or more projections in one process.
+
+NAME is a projection (metadata, metrics, artifacts, control), or NAME:VERSION for one being rebuilt.
+Exit codes: 0 stopped by SIGTERM or SIGINT; 70 an unexpected error; 76 a gap in the log;
+78 the stores do not belong together (restarting does not help); 79 the poison limit was reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+
+from speech_experiment_infra.settings import Settings
+
+from .registry import create_sink
+from .sink import PoisonLimit, PositionGap, WrongLog
+from .worker import Worker
+
+log = logging.getLogger("speech_experiment_consumers")
+
+UNEXPECTED, GAP, WRONG_LOG, POISONED = 70, 76, 78, 79
+
+
+def main() -> None:
+    arguments = _arguments()
+    _log_to_stderr()
+    try:
+        asyncio.run(_run(Settings(), arguments.names, arguments.instance))
+    except BaseException as error:
+        log.exception("ends: %s", error)
+        _exit(_code(error))
+    _exit(0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m speech_experiment_consumers")
+    parser.add_argument("names", nargs="+", metavar="NAME[:VERSION]")
+    parser.add_argument("--instance", help="stable name of this process, for static membership of its group")
+    return parser.parse_args()
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("faust", "mode", "aiokafka"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+async def _run(settings: Settings, names: list[str], instance: str | None) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if instance is None and settings.embedded:
+        instance = "embedded"
+    workers = [Worker(settings, create_sink(settings, name), instance=instance) for name in names]
+    gc.freeze()
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run(stopping))
+
+
+def _code(error: BaseException) -> int:
+    """The exit code of an error, or of the first that counts within a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return max(_code(each) for each in error.exceptions)
+    if isinstance(error, WrongLog):
+        return WRONG_LOG
+    if isinstance(error, PoisonLimit):
+        return POISONED
+    return GAP if isinstance(error, PositionGap) else UNEXPECTED
+
+
+def _exit(code: int) -> None:
+    """Leaves without waiting for Faust's threads."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""A worker: one Faust application that reads one topic for one sink.
+
+The sink owns the position. Whatever goes wrong beyond a sink's own bounded retries ends the
+process without advancing anything; the supervisor starts it again and it reads on from the sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Collection, Sequence
+
+import stamina
+from aiokafka.errors import KafkaError
+
+from speech_experiment_infra.connections import kafka_admin
+from speech_experiment_infra.settings import Settings
+
+from .faust_app import ReaderApp, build_app
+from .feed import Feed
+from .sink import Incoming, Sink, WrongLog
+from .status import Meter, PartitionStatus, Status
+
+log = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 2.0
+_STALL_SECONDS = 90.0
+_STOP_SECONDS = 10.0
+_CONNECT_SECONDS = 60.0
+
+
+class Stalled(RuntimeError):  # noqa: N818
+    """Records wait in the log, and none has been written for a long time."""
+
+
+class Worker:
+    """Runs until `stopping` is set; raises what ended it otherwise."""
+
+    def __init__(self, settings: Settings, sink: Sink, *, instance: str | None = None) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._instance = instance
+        self._feed = Feed(
+            max_records=sink.limits.records, max_bytes=sink.limits.bytes, held_bytes=sink.limits.waiting
+        )
+        self._writing = asyncio.Lock()
+        self._meter = Meter()
+        self._started = time.time()
+        self._progress = time.monotonic()
+
+    @property
+    def group(self) -> str:
+        """Kafka group: one for each projection version."""
+        return f"{self._sink.name}-v{self._sink.version}"
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        await self._sink.open(await cluster_id(self._settings, self._sink.topic))
+        app = build_app(
+            self._settings,
+            group=self.group,
+            topic=self._sink.topic,
+            feed=self._feed,
+            locate=self._locate,
+            instance=self._instance,
+        )
+        app.finalize()
+        tasks = [
+            asyncio.create_task(work, name=f"{self.group} {name}")
+            for name, work in {
+                "application": self._serve(app),
+                "writer": self._write(),
+                "reporter": self._report(app),
+                "stop": _until(stopping),
+            }.items()
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            log.info("%s stops", self.group)
+        finally:
+            await self._leave(app, tasks)
+
+    async def _serve(self, app: ReaderApp) -> None:
+        """Starts the application; returns only by raising what crashed it."""
+        await app.start()
+        await app.wait_until_stopped()
+        raise RuntimeError("the Faust application crashed") from app.crash_reason
+
+    async def _locate(self, partitions: Collection[int]) -> dict[int, int]:
+        """Where the sink goes on, once what is being written now is written."""
+        async with self._writing:
+            self._feed.clear()
+            offsets = await self._sink.next_offsets(partitions)
+        self._meter.next = dict(offsets)
+        self._progress = time.monotonic()
+        log.info("%s reads on from %s", self.group, offsets)
+        return offsets
+
+    async def _write(self) -> None:
+        while True:
+            batch = await self._feed.take()
+            async with self._writing:
+                started = time.perf_counter()
+                await self._sink.write(batch)
+            self._count(batch, time.perf_counter() - started)
+
+    def _count(self, batch: Sequence[Incoming], seconds: float) -> None:
+        size = sum(len(record.value) for record in batch)
+        self._meter.wrote(len(batch), size, seconds, min(record.timestamp for record in batch))
+        for record in batch:
+            self._meter.next[record.partition] = record.offset + 1
+        self._progress = time.monotonic()
+
+    async def _report(self, app: ReaderApp) -> None:
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            status = self._status(app)
+            self._watch(status)
+            await self._sink.report(status)
+
+    def _watch(self, status: Status) -> None:
+        idle = time.monotonic() - self._progress
+        if status.lag == 0:
+            self._progress = time.monotonic()
+        elif idle > _STALL_SECONDS and not self._writing.locked():
+            raise Stalled(f"{self.group}: {status.lag} records wait, none was written for {idle:.0f} s")
+
+    def _status(self, app: ReaderApp) -> Status:
+        partitions = {
+            tp.partition: PartitionStatus(
+                self._meter.next.get(tp.partition, 0), app.consumer.highwater(tp) or 0
+            )
+            for tp in app.consumer.assignment()
+        }
+        return Status(
+            projection=self._sink.name,
+            version=self._sink.version,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            pid=os.getpid(),
+            started_at=self._started,
+            partitions=partitions,
+            lag=sum(max(0, each.end - each.next) for each in partitions.values()),
+            records=self._meter.records,
+            bytes=self._meter.bytes,
+            batches=self._meter.batches,
+            write_ms=self._meter.write_ms,
+            latency_ms=self._meter.latency_ms,
+        )
+
+    async def _leave(self, app: ReaderApp, tasks: list[asyncio.Task[None]]) -> None:
+        """Finishes the batch under way, leaves the group, closes the sink; all within bounds."""
+        async with asyncio.timeout(_STOP_SECONDS):
+            async with self._writing:
+                for task in tasks:
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await app.stop()
+            await self._sink.close()
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def cluster_id(settings: Settings, topic: str) -> str:
+    """The id of the Kafka cluster, once it answers; checks that the topic has the partitions it must.
+
+    Raises WrongLog on another number of partitions: records would be looked for in wrong places.
+    """
+    async for attempt in stamina.retry_context(on=(KafkaError, OSError), timeout=_CONNECT_SECONDS):
+        with attempt:
+            async with kafka_admin(settings) as admin:
+                cluster = await admin.describe_cluster()
+                (description,) = await admin.describe_topics([topic])
+    found = len(description["partitions"])
+    if found != settings.partitions:
+        raise WrongLog(
+            f"topic {topic} has {found} partitions, the settings say {settings.partitions}: "
+            "partition counts are fixed for the life of a log; correct the setting `partitions`"
+        )
+    return str(cluster["cluster_id"])
