@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from .catalogue import EventType, lookup, upcast
+from .catalogue import EventType, Unknown, lookup, upcast
 from .envelope import MAX_RECORD_BYTES, STREAMS, Envelope, decode
 from .errors import InvalidEvent
 
@@ -21,6 +21,11 @@ def validate(record: bytes, *, control: bool = False) -> Envelope:
     Unknown types and versions of newer clients pass: projections park them.
     control: whether events of the control topic may pass (the gateway's own alone).
     """
+    return read(record, control=control)[0]
+
+
+def read(record: bytes, *, control: bool = False) -> tuple[Envelope, msgspec.Struct | Unknown]:
+    """As validate, with the payload: decoded, upcast and checked, or Unknown."""
     if len(record) > MAX_RECORD_BYTES:
         raise InvalidEvent(
             "too_large", "record", f"has {len(record):,} bytes, the limit is {MAX_RECORD_BYTES:,}"
@@ -32,9 +37,8 @@ def validate(record: bytes, *, control: bool = False) -> Envelope:
     entry = lookup(envelope.type, envelope.v)
     if entry is None:
         _check_unknown(envelope)
-    else:
-        _check_known(envelope, entry)
-    return envelope
+        return envelope, Unknown(envelope.type, envelope.v, bytes(envelope.data))
+    return envelope, _check_known(envelope, entry)
 
 
 def _decode_envelope(record: bytes) -> Envelope:
@@ -70,7 +74,7 @@ def _check_unknown(envelope: Envelope) -> None:
         raise InvalidEvent("malformed", "type", f"{envelope.type[:100]!r} is no event type (noun.verb)")
 
 
-def _check_known(envelope: Envelope, entry: EventType) -> None:
+def _check_known(envelope: Envelope, entry: EventType) -> msgspec.Struct:
     if envelope.stream not in entry.streams:
         allowed = ", ".join(sorted(entry.streams))
         raise InvalidEvent("malformed", "stream", f"{entry.name} belongs to {allowed}, not {envelope.stream}")
@@ -90,6 +94,7 @@ def _check_known(envelope: Envelope, entry: EventType) -> None:
     current = upcast(entry, payload)
     if entry.check is not None:
         entry.check(current, envelope)
+    return current
 
 
 def _explained(error: msgspec.ValidationError, root: str) -> InvalidEvent:
