@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 from uuid import UUID
 
 import msgspec
@@ -64,7 +65,7 @@ class HandmadeRun:
         sealer, subject = Sealer(self.producer, "metrics"), ("run", self.id)
         records = [sealer.seal(ProducerOpened(), subject)]
         edges = [0, *sorted(set(cuts) - {0, len(self.calls)}), len(self.calls)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             records.append(sealer.seal(pack_calls(self.calls[start:end]), subject, count=end - start))
         return [*records, sealer.seal(ProducerClosed(reason="finished"), subject)]
 
