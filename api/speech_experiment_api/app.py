@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from . import bootstrap
+from .artifacts import routes as artifact_routes
+from .blobs import routes as blob_routes
+from .dead_letters import routes as dead_letter_routes
+from .deletions import routes as deletion_routes
 from .health import routes as health_routes
+from .ingest import routes as ingest_routes
+from .keys import routes as key_routes
 from .middleware import Envelope
 from .problems import Problem, handle_http_exception, handle_problem
 from .queries.routes import routes as query_routes
 from .routing import Endpoint, Routes, mount
+from .services import build
 from .settings import ApiSettings
+from .status import routes as status_routes
 from .stores import Stores
+from .waiting import routes as waiting_routes
 
-ALL_ROUTES: tuple[Routes, ...] = (health_routes, query_routes)
+ALL_ROUTES: tuple[Routes, ...] = (
+    ingest_routes,  # first: it is called most
+    query_routes,
+    waiting_routes,
+    artifact_routes,
+    blob_routes,
+    deletion_routes,
+    key_routes,
+    dead_letter_routes,
+    status_routes,
+    health_routes,
+)
 
 
 def create_app(settings: ApiSettings | None = None, routes: Iterable[Routes] = ALL_ROUTES) -> Starlette:
@@ -36,9 +59,23 @@ def create_app(settings: ApiSettings | None = None, routes: Iterable[Routes] = A
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    app.state.stores = Stores(app.state.settings)
-    async with app.state.stores.running():
+    stores = Stores(app.state.settings)
+    services = build(app.state.settings, stores)
+    app.state.stores, app.state.services = stores, services
+    async with stores.running(), _beside(bootstrap.run(services)):
         yield
+        with suppress(Problem, TimeoutError):
+            await services.control.close()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def endpoints_of(app: Starlette) -> list[Endpoint]:

@@ -14,7 +14,8 @@ from .outages import is_outage
 from .problems import Problem
 from .responses import json_response
 from .routing import Routes
-from .stores import Stores, stores_of
+from .services import Services, services_of
+from .stores import Stores
 from .versions import TOPIC_OF
 
 routes = Routes("health")
@@ -40,17 +41,24 @@ async def healthz(request: Request) -> Response:
 @routes.get("/readyz", access="public", response=Readiness)
 async def readyz(request: Request) -> Response:
     """200 when Postgres, the metrics store, the event log and all projections are there, else 503."""
-    checks = await readiness(stores_of(request))
+    checks = await readiness(services_of(request))
     ready = all(value == "ok" for value in checks.values())
     return json_response(Readiness(ready, checks), 200 if ready else 503)
 
 
-async def readiness(stores: Stores) -> dict[str, str]:
+async def readiness(services: Services) -> dict[str, str]:
     """What is ok and what is missing, per part."""
+    stores = services.stores
     postgres, store = await asyncio.gather(_check(_postgres(stores)), _check(_store(stores)))
     kafka = "ok" if stores.kafka.ready else stores.kafka.error
     projections = await _check(_projections(stores)) if postgres == "ok" else "needs Postgres"
-    return {"postgres": postgres, "metrics store": store, "event log": kafka, "projections": projections}
+    return {
+        "postgres": postgres,
+        "metrics store": store,
+        "event log": kafka,
+        "projections": projections,
+        "first key": "ok" if services.state.bootstrapped else "is not made yet",
+    }
 
 
 async def _check(probe: Coroutine[Any, Any, None]) -> str:

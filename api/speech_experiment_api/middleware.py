@@ -7,6 +7,7 @@ import time
 from secrets import token_hex
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import log
@@ -14,6 +15,7 @@ from .outages import is_outage
 from .problems import render, unavailable, unexpected
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}\Z")
+_CLIENT_GONE = 499
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -37,6 +39,8 @@ class Envelope:
         exchange = _Exchange(scope, send)
         try:
             await self.app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = _CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last line of defence
             await exchange.fail(error, receive)
         finally:

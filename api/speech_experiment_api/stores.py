@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from starlette.requests import Request
 
 from speech_experiment_infra import connections
+from speech_experiment_infra.settings import TOPICS
 
 from .auth import Actor, KeyRing
 from .problems import unavailable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 2.0
+_KAFKA_TIMEOUT_MS = 10_000
 
 
 class Connection(Generic[T]):
@@ -87,7 +89,8 @@ class Stores:
         self.settings = settings
         self.postgres = Connection[Any]("Postgres", lambda: connections.postgres_pool(settings))
         self.store = Connection[Any]("the metrics store", lambda: connections.clickhouse(settings))
-        self.kafka = Connection[Any]("the event log", lambda: connections.kafka_producer(settings))
+        self.kafka = Connection[Any]("the event log", lambda: _checked_producer(settings))
+        self.reader = Connection[Any]("the event log", lambda: connections.kafka_consumer(settings))
         self.versions = LiveVersions(lambda: self.pool)
         self.keys = KeyRing(self._actor_of)
         self._objects: Minio | None = None
@@ -115,7 +118,7 @@ class Stores:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for connection in (self.postgres, self.store, self.kafka):
+            for connection in (self.postgres, self.store, self.kafka, self.reader):
                 await stack.enter_async_context(connection.running())
             yield
 
@@ -129,3 +132,16 @@ class Stores:
 def stores_of(request: Request) -> Stores:
     stores: Stores = request.app.state.stores
     return stores
+
+
+@asynccontextmanager
+async def _checked_producer(settings: ApiSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer for a log whose topics have the partitions that the settings say; they never change."""
+    async with connections.kafka_producer(settings, request_timeout_ms=_KAFKA_TIMEOUT_MS) as producer:
+        for topic in TOPICS:
+            found = len(await producer.partitions_for(topic))
+            if found != settings.partitions:
+                raise RuntimeError(
+                    f"topic {topic} has {found} partitions, settings.partitions says {settings.partitions}"
+                )
+        yield producer

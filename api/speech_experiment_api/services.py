@@ -1,0 +1,69 @@
+"""What handlers work with, made once by the composition root."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from .control import ControlWriter
+from .limits import RateLimit
+from .log_ends import LogEnds
+from .log_writer import LogWriter
+from .positions import Positions
+from .settings import ApiSettings
+from .stores import Stores
+from .telemetry import Telemetry
+
+_UPLOADS = 4
+
+
+@dataclass(slots=True)
+class State:
+    """bootstrapped: whether there is a key to log in with, as far as that is ours to see to."""
+
+    bootstrapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: ApiSettings
+    stores: Stores
+    telemetry: Telemetry
+    rate: RateLimit
+    writer: LogWriter
+    positions: Positions
+    ends: LogEnds
+    control: ControlWriter
+    uploads: asyncio.Semaphore
+    state: State
+
+
+def build(settings: ApiSettings, stores: Stores) -> Services:
+    telemetry = Telemetry()
+    writer = LogWriter(
+        stores.kafka,
+        telemetry,
+        partitions=settings.partitions,
+        limit=settings.ingest_in_flight_bytes,
+        timeout=settings.ingest_ack_timeout,
+    )
+    positions = Positions(stores)
+    return Services(
+        settings=settings,
+        stores=stores,
+        telemetry=telemetry,
+        rate=RateLimit(settings.ingest_requests_per_second, settings.ingest_bytes_per_second),
+        writer=writer,
+        positions=positions,
+        ends=LogEnds(stores.reader, settings.partitions),
+        control=ControlWriter(writer, positions, settings.workspace, settings.projection_timeout),
+        uploads=asyncio.Semaphore(_UPLOADS),
+        state=State(bootstrapped=not settings.embedded),
+    )
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
