@@ -1,0 +1,1 @@
+"""Our figures beside those of real peers, measured in one run: `python -m tests.benchmarks`."""

@@ -1,0 +1,1 @@
+"""Our own measures, each on an embedded stack of its own."""
