@@ -160,7 +160,7 @@ async def kafka_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-def object_store_client(settings: Settings) -> Minio:
+def object_store_client(settings: Settings, *, retries: int = 4) -> Minio:
     """A blocking S3 client for ``settings.s3_bucket``; threads may share it."""
     import urllib3
     from minio import Minio
@@ -168,7 +168,7 @@ def object_store_client(settings: Settings) -> Minio:
     pool = urllib3.PoolManager(
         maxsize=_S3_CONNECTIONS,
         timeout=urllib3.Timeout(connect=5, read=120),
-        retries=urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
     )
     return Minio(
         settings.s3_endpoint,
