@@ -16,6 +16,7 @@ from .artifacts import routes as artifact_routes
 from .blobs import routes as blob_routes
 from .dead_letters import routes as dead_letter_routes
 from .deletions import routes as deletion_routes
+from .delivery_routes import routes as delivery_routes
 from .health import routes as health_routes
 from .ingest import routes as ingest_routes
 from .keys import routes as key_routes
@@ -23,6 +24,7 @@ from .middleware import Envelope
 from .problems import Problem, handle_http_exception, handle_problem
 from .queries.routes import routes as query_routes
 from .routing import Endpoint, Routes, mount
+from .run_events import routes as run_event_routes
 from .services import build
 from .settings import ApiSettings
 from .status import routes as status_routes
@@ -33,6 +35,8 @@ ALL_ROUTES: tuple[Routes, ...] = (
     ingest_routes,  # first: it is called most
     query_routes,
     waiting_routes,
+    delivery_routes,
+    run_event_routes,
     artifact_routes,
     blob_routes,
     deletion_routes,

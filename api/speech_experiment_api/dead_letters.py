@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from .routing import Param, Routes
 from .services import Services, services_of
 
 routes = Routes("dead letters")
+_PATIENCE = 5.0
 
 
 class DeadLetter(msgspec.Struct):
@@ -51,13 +53,17 @@ class DeadLetters(msgspec.Struct):
 
 
 class Replay(msgspec.Struct):
-    """Where the letter's bytes stand in the log now; whether they help, the projection will say."""
+    """Where the letter's bytes stand in the log now; applied: whether the projection took them this time.
+
+    One that fails again is parked as a new letter.
+    """
 
     projection: str
     id: int
     topic: str
     partition: int
     offset: int
+    applied: bool
 
 
 @routes.get(
@@ -92,19 +98,22 @@ async def replay_dead_letter(request: Request) -> Response:
     services, actor = services_of(request), actor_of(request)
     projection, letter_id = request.path_params["projection"], request.path_params["id"]
     schema = (await services.stores.versions.schemas()).get(projection)
-    row = await _find(services, schema, letter_id) if schema and letter_id < 2**63 else None
+    row = await _find(services, schema, letter_id)
     if row is None or not _visible(row, actor, services):
         raise not_found(f"the dead letter {letter_id} of {projection}")
     if row["reason"] == "forbidden":
         raise conflict("control events from outside the gateway stay parked; they are never applied")
     record = Outgoing(row["topic"], _key(row), row["value"])
     [(topic, partition, offset)] = await services.writer.append([record], replay_headers(row, actor))
-    query = f"update {schema}.dead_letters set replayed_at = now() where id = $1"  # noqa: S608
-    await services.stores.pool.execute(query, letter_id)
-    return json_response(Replay(projection, letter_id, topic, partition, offset))
+    await services.positions.reached({(topic, partition): offset}, _PATIENCE)
+    now = await _find(services, schema, letter_id)
+    applied = now is not None and now["replayed_at"] is not None
+    return json_response(Replay(projection, letter_id, topic, partition, offset, applied))
 
 
-async def _find(services: Services, schema: str, letter_id: int) -> Any:
+async def _find(services: Services, schema: str | None, letter_id: int) -> Any:
+    if schema is None or letter_id >= 2**63:
+        return None
     return await services.stores.pool.fetchrow(
         f"select * from {schema}.dead_letters where id = $1",  # noqa: S608
         letter_id,
@@ -120,7 +129,7 @@ def replay_headers(row: Mapping[str, Any], actor: Actor) -> Headers:
 
 def _headers(row: Mapping[str, Any]) -> Headers:
     pairs: list[tuple[str, str]] = msgspec.json.decode(row["headers"])
-    return [(name, value.encode()) for name, value in pairs]
+    return [(name, b64decode(value)) for name, value in pairs]
 
 
 def _key(row: Mapping[str, Any]) -> bytes | None:

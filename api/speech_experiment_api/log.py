@@ -35,3 +35,4 @@ class JsonHandler(logging.Handler):
 
 def configure(level: int = logging.WARNING) -> None:
     logging.basicConfig(level=level, handlers=[JsonHandler()], force=True)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # an absent broker shows in /readyz

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from .control import ControlWriter
 from .limits import RateLimit
 from .log_ends import LogEnds
+from .log_reader import LogReader
 from .log_writer import LogWriter
 from .positions import Positions
 from .settings import ApiSettings
@@ -35,6 +36,7 @@ class Services:
     writer: LogWriter
     positions: Positions
     ends: LogEnds
+    log_reader: LogReader
     control: ControlWriter
     uploads: asyncio.Semaphore
     state: State
@@ -58,6 +60,7 @@ def build(settings: ApiSettings, stores: Stores) -> Services:
         writer=writer,
         positions=positions,
         ends=LogEnds(stores.reader, settings.partitions),
+        log_reader=LogReader(stores.reader),
         control=ControlWriter(writer, positions, settings.workspace, settings.projection_timeout),
         uploads=asyncio.Semaphore(_UPLOADS),
         state=State(bootstrapped=not settings.embedded),
