@@ -156,7 +156,7 @@ def _parse(text: str, start: str) -> object:
             _found(text, position), position, _expected(error.accepts or error.expected)
         ) from None
     except UnexpectedCharacters as error:
-        position = error.pos_in_stream
+        position = error.pos_in_stream or 0
         raise FilterError(_found(text, position), position, _expected(error.allowed or ())) from None
     except VisitError as error:
         raise error.orig_exc from None
@@ -205,11 +205,11 @@ class _Builder:
     def build(self, tree: Any) -> object:
         from lark import Tree
 
+        built: dict[int, object] = {}
         for node in tree.iter_subtrees():
-            if isinstance(node, Tree):
-                built = getattr(self, f"_{node.data}")(node, [getattr(c, "built", c) for c in node.children])
-                node.built = built
-        return tree.built
+            children = [built[id(child)] if isinstance(child, Tree) else child for child in node.children]
+            built[id(node)] = getattr(self, f"_{node.data}")(node, children)
+        return built[id(tree)]
 
     def _query(self, _: Any, children: list[Any]) -> Query:
         found = [child for child in children if child is not None]

@@ -36,8 +36,8 @@ create table {schema}.runs (
     notes         text,
     error         text,
     traceback     text,
-    exit_code     int,
-    attempts      int not null default 1,
+    exit_code     bigint,
+    attempts      bigint not null default 1,
     tags          jsonb not null default '{}',
     config        jsonb not null default '{}',
     environment   jsonb not null default '{}',
@@ -74,6 +74,8 @@ create table {schema}.runs (
     last_offset   bigint not null,
     state         bytea not null               -- the fold's own state, from which the row was made
 );
+-- Long values go out of line, so that searches read a narrow table.
+alter table {schema}.runs set (toast_tuple_target = 256);
 -- The first two are walked by searches: newest first, and by id where a value to sort by is missing.
 create index on {schema}.runs (workspace, created_at desc, id desc) include (experiment_id);
 create index on {schema}.runs (workspace, id);

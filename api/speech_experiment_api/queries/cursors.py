@@ -1,0 +1,77 @@
+"""Cursors: where a page ended. Opaque to clients, sealed against tampering and mix-ups."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+import msgspec
+
+from ..problems import Problem, bad_request
+
+_SEAL_BYTES = 12
+SortValue = float | str | datetime | bool | UUID | None
+
+
+class Cursor(msgspec.Struct, array_like=True, frozen=True):
+    """The last row of a page.
+
+    versions   of the projections that it was read from
+    question   digest of what was asked: filter, order, workspace …
+    values     of the sort keys
+    last       id of the row
+    """
+
+    versions: tuple[int, ...]
+    question: bytes
+    values: tuple[float | str | datetime | bool | None, ...]
+    last: bytes
+
+    @property
+    def last_id(self) -> UUID:
+        return UUID(bytes=self.last)
+
+
+def question_digest(*parts: object) -> bytes:
+    """Two questions have the same digest only when all their parts are equal."""
+    return blake2b(msgspec.msgpack.encode(parts), digest_size=8).digest()
+
+
+def seal_cursor(cursor: Cursor, secret: bytes) -> str:
+    body = msgspec.msgpack.encode(cursor)
+    return urlsafe_b64encode(_seal(body, secret) + body).decode().rstrip("=")
+
+
+def open_cursor(text: str, secret: bytes, versions: tuple[int, ...], question: bytes) -> Cursor:
+    """The cursor, if this server made it for this question and these projection versions.
+
+    Raises:
+        Problem: 400 for a foreign or damaged one, 410 when a projection was rebuilt since.
+    """
+    try:
+        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        seal, body = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
+        cursor = msgspec.msgpack.decode(body, type=Cursor)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise _foreign() from None
+    if seal != _seal(body, secret):
+        raise _foreign()
+    if cursor.question != question:
+        raise bad_request(
+            "the cursor belongs to another filter or order; repeat those it was given for", "cursor"
+        )
+    if cursor.versions != versions:
+        detail = "the data was rebuilt since this cursor was given; start again from the first page"
+        raise Problem(410, "cursor_expired", detail, field="cursor")
+    return cursor
+
+
+def _seal(body: bytes, secret: bytes) -> bytes:
+    return blake2b(body, key=secret, digest_size=_SEAL_BYTES).digest()
+
+
+def _foreign() -> Problem:
+    return bad_request("the cursor was not made by this server; use next_cursor as it was given", "cursor")

@@ -1,0 +1,106 @@
+"""Runs as JSON, made by Postgres: the text goes to the client as it comes.
+
+NaN and ±Infinity are the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from .predicates import status_expression
+from .sql import Binder, Tables
+
+MAX_METRICS = 500
+"""Metrics of a run in a list of runs; /runs/{id}/metrics has all."""
+
+PLAIN = (
+    "name notes error exit_code attempts tags config problems created_at started_at finished_at heartbeat_at "
+    "updated_at model_type num_params encoder_layers decoder_layers train_dataset train_hours languages "
+    "domains sample_rate feature_type n_mels hop_length win_length augmentation_policy optimizer "
+    "learning_rate batch_size epochs git_commit docker_image num_gpus"
+)
+COMPLETE_ONLY = ("traceback", "environment", "links", "results", "resumes", "last_step", "deleted")
+
+
+def run_fields(tables: Tables, bind: Binder, now: datetime) -> dict[str, str]:
+    """Every field of a run with its SQL, over the aliases r of runs and e of experiments."""
+    return {
+        "id": "r.id",
+        "name": "r.name",
+        "experiment_id": "r.experiment_id",
+        "experiment": "e.name",
+        "task": "e.task",
+        "status": status_expression(bind, now),
+        "user": "r.user_name",
+        "duration": "extract(epoch from r.finished_at - r.started_at)::float8",
+        **{name: f"r.{name}" for name in PLAIN.split()},
+        "metrics": _metrics(tables),
+        "test_sets": _test_sets(tables),
+        "traceback": "r.traceback",
+        "environment": "r.environment",
+        "links": _links(tables),
+        "results": _results(tables),
+        "resumes": _resumes(tables),
+        "last_step": f"(select max(s.last_step) from {tables.metrics}.summaries s where s.run_id = r.id)",
+        "deleted": f"exists (select from {tables.control}.deletions d where d.kind = 'run' and d.id = r.id)",
+    }
+
+
+def runs_statement(
+    tables: Tables, ids: Collection[object], now: datetime, wanted: Collection[str]
+) -> tuple[str, list[object]]:
+    """(SQL, arguments) of one JSON text a run, in the order of `ids`."""
+    bind = Binder()
+    array = bind(list(ids), "uuid[]")
+    fields = run_fields(tables, bind, now)
+    return (
+        f"select {_object({name: fields[name] for name in fields if name in wanted})}::text "
+        f"from unnest({array}) with ordinality as page(id, place) join {tables.metadata}.runs r using (id) "
+        f"left join {tables.metadata}.experiments e on e.id = r.experiment_id order by page.place",
+        bind.values,
+    )
+
+
+def _object(fields: dict[str, str]) -> str:
+    """json_build_object takes 100 arguments, so the object is put together from a row."""
+    row = ", ".join(f'{expression} as "{name}"' for name, expression in fields.items())
+    return f"(select row_to_json(one) from (select {row}) one)"
+
+
+def _metrics(tables: Tables) -> str:
+    return (
+        "(select coalesce(json_object_agg(s.key, s.last_value), '{}') from (select key, last_value "
+        f"from {tables.metrics}.summaries where run_id = r.id and rank = 0 order by key limit {MAX_METRICS}) s)"
+    )
+
+
+def _test_sets(tables: Tables) -> str:
+    return (
+        "(select coalesce(json_object_agg(x.test_set, x.metrics), '{}') from (select test_set, "
+        'jsonb_object_agg(metric, value order by "offset", key) as metrics '
+        f"from {tables.metrics}.test_set_results where run_id = r.id and speaker = '' and decoding = '' "
+        "and test_set <> '' group by test_set order by test_set) x)"
+    )
+
+
+def _results(tables: Tables) -> str:
+    return (
+        "(select coalesce(json_agg(x), '[]') from (select key, test_set, metric, speaker, decoding, value, "
+        f"step, time from {tables.metrics}.test_set_results where run_id = r.id "
+        "order by test_set, metric, speaker, decoding, key) x)"
+    )
+
+
+def _links(tables: Tables) -> str:
+    return (
+        "(select coalesce(json_agg(l), '[]') from (select kind, target as run_id "
+        f"from {tables.metadata}.run_links where run_id = r.id order by kind, target) l)"
+    )
+
+
+def _resumes(tables: Tables) -> str:
+    return (
+        "(select coalesce(json_agg(a), '[]') from (select attempt, from_step, time "
+        f"from {tables.metrics}.attempts where run_id = r.id order by attempt) a)"
+    )
