@@ -35,9 +35,9 @@ create table {schema}.ledger (
     voided       int8multirange not null default '{}',
     digest       bytea not null default '\x',  -- xor of the digests of the records received
     role         text,
-    rank         int,
-    world_size   int,
-    attempt      int,
+    rank         bigint,
+    world_size   bigint,
+    attempt      bigint,
     host         text,
     pid          bigint,
     client       text,

@@ -1,0 +1,115 @@
+"""What every sink writes beside its rows, in the same transaction: positions, ledger, dead letters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from speech_experiment_projections.recorded import Recorded
+from speech_experiment_projections.refusal import Refused
+
+from .dead_letters import PoisonGuard, mark_replayed, park
+from .intake import Accepted, Letter, take_in
+from .ledger_store import Ledger
+from .positions import Positions, advance, announce, fresh, read_positions, save_positions
+from .sink import Incoming
+from .sql import schema_name
+
+log = logging.getLogger(__name__)
+
+Apply = Callable[[Recorded], None]
+"""Projects one event into the rows of the batch. On an error it must have changed nothing."""
+
+
+class Place(NamedTuple):
+    """What a sink reads and where it writes."""
+
+    projection: str
+    version: int
+    topic: str
+    partitions: int
+    cluster_id: str
+
+    @property
+    def schema(self) -> str:
+        return schema_name(self.projection, self.version)
+
+
+class Books:
+    """The books of one batch: opened with the positions locked, closed before the commit."""
+
+    def __init__(
+        self, place: Place, positions: Positions, records: list[Incoming], ledger: Ledger, guard: PoisonGuard
+    ) -> None:
+        self.place = place
+        self.positions = positions
+        self.records = records
+        self.ledger = ledger
+        self.guard = guard
+        self.accepted: list[Accepted] = []
+        self.letters: list[Letter] = []
+        self._replayed: set[tuple[int, int]] = set()
+
+    @classmethod
+    async def open(
+        cls, connection: Any, place: Place, batch: Sequence[Incoming], guard: PoisonGuard
+    ) -> Books:
+        """Locks the positions, takes in what lies at and after them, and reads its producers' entries.
+
+        Raises PositionGap. guard: noted to; hand in a copy, and keep it when the batch is committed.
+        """
+        touched = {incoming.partition for incoming in batch}
+        positions = await read_positions(connection, place.schema, place.topic, touched, lock=True)
+        records = fresh(positions, batch)
+        taken = [take_in(incoming, place.partitions) for incoming in records]
+        accepted = [each for each in taken if isinstance(each, Accepted)]
+        envelopes = [each.recorded.envelope for each in accepted]
+        books = cls(place, positions, records, await Ledger.load(connection, place.schema, envelopes), guard)
+        books.accepted = accepted
+        books.letters = [each for each in taken if isinstance(each, Letter)]
+        return books
+
+    def project(self, apply: Apply) -> None:
+        """Applies, in log order, what the ledger has not seen; parks what cannot be applied.
+
+        Raises PoisonLimit when too much fails.
+        """
+        for each in self.accepted:
+            self.project_one(each, apply)
+
+    def project_one(self, each: Accepted, apply: Apply) -> None:
+        admitted = self.ledger.admit(each.recorded.envelope)
+        recorded = each.recorded._replace(accepted=admitted)
+        if admitted:
+            try:
+                apply(recorded)
+            except Refused as refusal:
+                self.letters.append(Letter(each.incoming, refusal.reason, str(refusal)))
+                return
+            except Exception as error:  # noqa: BLE001 - whatever our code does, the log goes on
+                self.give_up(each, error)
+                return
+            self.ledger.record(recorded)
+        self.guard.note(False)
+        if recorded.replayed is not None:
+            self._replayed.add(recorded.replayed)
+
+    def give_up(self, each: Accepted, error: BaseException) -> None:
+        """Parks an event that this release's code or its tables could not take; raises PoisonLimit."""
+        reason = f"{type(error).__name__}: {error}"
+        place = f"{each.incoming.topic}/{each.incoming.partition}/{each.incoming.offset}"
+        log.error("%s %s is parked: %s", each.recorded.envelope.type, place, reason, exc_info=error)
+        self.guard.failed(reason)
+        self.letters.append(Letter(each.incoming, "failed", reason))
+
+    async def close(self, connection: Any) -> None:
+        """Writes ledger, dead letters and positions, and announces the positions."""
+        place, schema = self.place, self.place.schema
+        await self.ledger.save(connection, schema)
+        await park(connection, schema, self.letters)
+        await mark_replayed(connection, schema, place.topic, self._replayed)
+        self.positions = advance(self.positions, self.records, place.cluster_id)
+        times = {incoming.partition: incoming.timestamp * 1000 for incoming in self.records}
+        await save_positions(connection, schema, place.topic, self.positions.values(), times)
+        await announce(connection, place.projection, place.version, place.topic, self.positions)

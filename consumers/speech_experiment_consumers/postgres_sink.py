@@ -1,0 +1,153 @@
+"""The sink of every projection whose rows live in Postgres alone: one transaction for everything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+import asyncpg
+import stamina
+
+from speech_experiment_infra.connections import postgres_pool
+from speech_experiment_infra.settings import Settings
+from speech_experiment_projections.recorded import Recorded
+
+from .bookkeeping import Books, Place
+from .dead_letters import PoisonGuard, recall_guard
+from .positions import check_log, read_positions
+from .sink import Incoming, Limits
+from .status import Status
+from .worker_rows import save_status
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 60.0
+
+TRANSIENT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""Errors after which the same batch may well go through: retried, then the process ends."""
+
+BY_DATA = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
+"""Errors that some record of the batch brings about each time: it is found by halves, and parked."""
+
+
+class Rows(Protocol):
+    """The rows of one batch of one projection: read, changed by events, written."""
+
+    async def load(self, connection: Any, events: Sequence[Recorded]) -> None:
+        """Reads, in few statements, the states that the events touch."""
+
+    def apply(self, recorded: Recorded) -> None:
+        """Folds one event in; on an error nothing has changed."""
+
+    async def save(self, connection: Any) -> None:
+        """Writes what changed."""
+
+
+class PostgresSink:
+    """A Sink that writes `rows`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        name: str,
+        version: int,
+        topic: str,
+        rows: Callable[[str], Rows],
+        limits: Limits | None = None,
+    ) -> None:
+        """rows: makes the empty rows of a batch, given the Postgres schema."""
+        self.name = name
+        self.version = version
+        self.topic = topic
+        self.limits = limits or Limits()
+        self._settings = settings
+        self._rows = rows
+        self._place = Place(name, version, topic, settings.partitions, "")
+        self._guard = PoisonGuard()
+        self._open = AsyncExitStack()
+        self._pool: Any = None
+
+    async def open(self, cluster_id: str) -> None:
+        """Raises WrongLog when the positions were taken in another log."""
+        self._place = self._place._replace(cluster_id=cluster_id)
+        async for attempt in stamina.retry_context(on=TRANSIENT, timeout=RETRY_SECONDS):
+            with attempt:
+                pool = postgres_pool(self._settings, min_size=1, max_size=2)
+                self._pool = await self._open.enter_async_context(pool)
+        await self.next_offsets(range(self._settings.partitions))
+
+    async def next_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        async for attempt in stamina.retry_context(on=TRANSIENT, timeout=RETRY_SECONDS):
+            with attempt:
+                async with self._pool.acquire() as connection:
+                    positions = await read_positions(connection, self._place.schema, self.topic, partitions)
+                    self._guard = await recall_guard(connection, self._place.schema, self.topic, partitions)
+        await check_log(self._settings, self.topic, positions.values(), self._place.cluster_id)
+        return {partition: position.next_offset for partition, position in positions.items()}
+
+    async def write(self, batch: Sequence[Incoming]) -> None:
+        try:
+            await self._transact(batch)
+        except BY_DATA as error:
+            await self._divide(batch, error)
+
+    async def _divide(self, batch: Sequence[Incoming], error: Exception) -> None:
+        """Writes the batch in halves, down to the record that the tables refuse: that one is parked."""
+        if len(batch) == 1:
+            await self._transact(batch, refused=error)
+            return
+        middle = len(batch) // 2
+        await self.write(batch[:middle])
+        await self.write(batch[middle:])
+
+    async def _transact(self, batch: Sequence[Incoming], refused: Exception | None = None) -> None:
+        async for attempt in stamina.retry_context(on=TRANSIENT, timeout=RETRY_SECONDS):
+            with attempt:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    guard = await self._apply(connection, batch, refused)
+                self._guard = guard
+
+    async def _apply(
+        self, connection: Any, batch: Sequence[Incoming], refused: Exception | None
+    ) -> PoisonGuard:
+        books = await Books.open(connection, self._place, batch, self._guard.copy())
+        if not books.records:
+            return books.guard
+        if refused is None:
+            rows = self._rows(self._place.schema)
+            await rows.load(connection, [each.recorded for each in books.accepted])
+            books.project(rows.apply)
+            await rows.save(connection)
+        else:
+            for each in books.accepted:
+                books.give_up(each, refused)
+        await books.close(connection)
+        return books.guard
+
+    async def report(self, status: Status) -> None:
+        async with self._pool.acquire() as connection:
+            await save_status(connection, status)
+
+    async def close(self) -> None:
+        await self._open.aclose()

@@ -1,0 +1,74 @@
+"""Bulk writes: many rows of one table in one statement, by arrays that Postgres unnests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from .sql import columns, moment, statement
+
+_SEPARATOR = "\x1f"
+
+_TYPES = {"jsonb": "text", "words": "text", "time": "timestamptz"}
+_READ = {"jsonb": "n.{}::jsonb", "words": "string_to_array(n.{}, E'\\x1f')"}
+
+
+def _time(value: int | None) -> Any:
+    return None if value is None else moment(value)
+
+
+def _words(value: Sequence[str]) -> str:
+    return _SEPARATOR.join(word.replace(_SEPARATOR, " ") for word in value)
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {"time": _time, "words": _words}
+
+
+class Table:
+    """A table of a projection version; rows are sequences in the order of its columns.
+
+    columns  name → Postgres type, or: jsonb (given as JSON text), words (text[], given as a list
+             of str), time (timestamptz, given in microseconds since 1970)
+    key      columns of the primary key
+    """
+
+    def __init__(self, name: str, columns: Mapping[str, str], key: Sequence[str]) -> None:
+        self._columns = dict(columns)
+        names = [f'"{column}"' for column in columns]
+        listed = ", ".join(names)
+        values = ", ".join(_READ.get(kind, "n.{}").format(f'"{column}"') for column, kind in columns.items())
+        arrays = ", ".join(f"${i}::{_TYPES.get(kind, kind)}[]" for i, kind in enumerate(columns.values(), 1))
+        changes = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c not in key)
+        keys = ", ".join(f'"{column}"' for column in key)
+        source = f"select {values} from unnest({arrays}) as n ({listed})"  # noqa: S608 - our own names
+        self._insert = f"insert into {{schema}}.{name} ({listed}) {source}"
+        self._upsert = f"{self._insert} on conflict ({keys}) do " + (
+            f"update set {changes}" if changes else "nothing"
+        )
+        matches = " and ".join(f't."{column}" = n."{column}"' for column in key)
+        kinds = ", ".join(f"${i}::{columns[column]}[]" for i, column in enumerate(key, 1))
+        self._delete = f"delete from {{schema}}.{name} t using unnest({kinds}) as n ({keys}) where {matches}"  # noqa: S608
+        self._keys = len(key)
+
+    async def insert(self, connection: Any, schema: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Adds rows that are new."""
+        await self._run(connection, statement(self._insert, schema), rows)
+
+    async def upsert(self, connection: Any, schema: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Adds rows, or replaces those with the same key."""
+        await self._run(connection, statement(self._upsert, schema), rows)
+
+    async def delete(self, connection: Any, schema: str, keys: Iterable[Sequence[Any]]) -> None:
+        """Removes the rows of these keys."""
+        listed = columns(keys, self._keys)
+        if listed[0]:
+            await connection.execute(statement(self._delete, schema), *listed)
+
+    async def _run(self, connection: Any, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        turned = columns(rows, len(self._columns))
+        if turned[0]:
+            arrays = [
+                list(map(_CONVERT[kind], values)) if kind in _CONVERT else values
+                for kind, values in zip(self._columns.values(), turned, strict=True)
+            ]
+            await connection.execute(query, *arrays)

@@ -1,0 +1,143 @@
+"""The folds of the topic `control`: workspaces, members, keys, deletions.
+
+Each state is the row that it fills. Times are microseconds since 1970, by the broker.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from speech_experiment_schemas.control import (
+    KeyCreated,
+    KeyRevoked,
+    MemberAdded,
+    MemberRemoved,
+    SubjectDeleted,
+    SubjectRestored,
+    WorkspaceCreated,
+)
+
+from .recorded import Recorded
+from .texts import clean_text
+
+
+class Workspace(NamedTuple):
+    id: UUID
+    name: str
+    title: str
+    created_at: int
+    created_by: str | None
+
+
+class Member(NamedTuple):
+    """A person in a workspace; removed_at is None while they belong to it."""
+
+    person_id: UUID
+    workspace: str
+    name: str
+    email: str | None
+    role: str
+    added_at: int
+    removed_at: int | None
+
+
+class Key(NamedTuple):
+    """An API key; it opens nothing once revoked_at is set."""
+
+    id: UUID
+    workspace: str
+    role: str
+    sha256: str
+    label: str
+    hint: str
+    created_at: int
+    created_by: str | None
+    revoked_at: int | None
+    revoked_by: str | None
+
+
+class Deletion(NamedTuple):
+    """What plain queries hide; a restored subject has none."""
+
+    kind: str
+    id: UUID
+    workspace: str
+    deleted_at: int
+    deleted_by: str | None
+    reason: str
+
+
+def workspace(known: Workspace | None, recorded: Recorded) -> Workspace | None:
+    """Created once; a second creation changes the title alone."""
+    match recorded.payload:
+        case WorkspaceCreated() as created if known is None:
+            return Workspace(
+                recorded.subject,
+                clean_text(created.name),
+                clean_text(created.title),
+                recorded.time,
+                recorded.actor,
+            )
+        case WorkspaceCreated(title=title) if known is not None:
+            return known._replace(title=clean_text(title))
+    return known
+
+
+def member(known: Member | None, recorded: Recorded) -> Member | None:
+    """Added again, a member changes role and name, and is back when they had been removed."""
+    match recorded.payload:
+        case MemberAdded() as added:
+            email = None if added.email is None else clean_text(added.email)
+            since = recorded.time if known is None else known.added_at
+            return Member(
+                recorded.subject,
+                clean_text(added.workspace),
+                clean_text(added.name),
+                email,
+                added.role,
+                since,
+                None,
+            )
+        case MemberRemoved() if known is not None:
+            return known._replace(removed_at=recorded.time)
+    return known
+
+
+def key(known: Key | None, recorded: Recorded) -> Key | None:
+    """Created once, revoked for good."""
+    match recorded.payload:
+        case KeyCreated() as created if known is None:
+            return Key(
+                recorded.subject,
+                clean_text(created.workspace),
+                created.role,
+                created.sha256,
+                clean_text(created.label),
+                clean_text(created.hint),
+                recorded.time,
+                recorded.actor,
+                None,
+                None,
+            )
+        case KeyRevoked() if known is not None and known.revoked_at is None:
+            return known._replace(revoked_at=recorded.time, revoked_by=recorded.actor)
+    return known
+
+
+def deletion(known: Deletion | None, recorded: Recorded) -> Deletion | None:
+    """The latest deletion, None after a restoration."""
+    match recorded.payload:
+        case SubjectDeleted(reason=reason):
+            kind, subject = recorded.envelope.subject
+            return Deletion(
+                kind,
+                subject,
+                clean_text(recorded.workspace),
+                recorded.time,
+                recorded.actor,
+                clean_text(reason),
+            )
+        case SubjectRestored():
+            return None
+    return known

@@ -1,0 +1,136 @@
+"""The fold of one experiment over the topic `runs`.
+
+An experiment that is known only from a run is a placeholder under the name that the run gives;
+creating it is get-or-create: the first `experiment.created` sets, later ones fill what is open.
+The birth name stays what it was after a rename, and so remains an alias.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from speech_experiment_schemas.experiments import (
+    ExperimentArchived,
+    ExperimentCreated,
+    ExperimentLinked,
+    ExperimentRenamed,
+    ExperimentUpdated,
+)
+from speech_experiment_schemas.ids import birth_name
+from speech_experiment_schemas.runs import RunStarted
+
+from .recorded import Recorded
+from .refusal import same_workspace
+from .runs import link
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of an experiment. Times are microseconds since 1970, by the broker.
+
+    name        None while nobody named it
+    birth_name  of the first experiment.created; None for a placeholder
+    """
+
+    id: UUID
+    workspace: str
+    partition: int
+    offset: int
+    created_at: int
+    updated_at: int
+    name: str | None = None
+    birth_name: str | None = None
+    task: str | None = None
+    description: str | None = None
+    tags: dict[str, str] = {}
+    archived: bool = False
+    user: str | None = None
+    renamed: bool = False
+    links: list[tuple[str, UUID]] = []
+
+
+Changes = dict[str, Any]
+
+
+def evolve(experiment: Experiment | None, recorded: Recorded) -> Experiment:
+    """The experiment after an event about it; raises Refused for an event of another workspace."""
+    if experiment is None:
+        experiment = _placeholder(recorded.subject, recorded)
+    else:
+        same_workspace("experiment", experiment.id, experiment.workspace, recorded.workspace)
+    changes = _changes(experiment, recorded)
+    if changes:
+        changes |= {"offset": recorded.offset, "partition": recorded.partition, "updated_at": recorded.time}
+    return msgspec.structs.replace(experiment, **changes)
+
+
+def of_run(recorded: Recorded, started: RunStarted) -> Experiment:
+    """The placeholder for the experiment that a run says it belongs to."""
+    placeholder = _placeholder(started.experiment, recorded)
+    return msgspec.structs.replace(placeholder, name=started.experiment_name)
+
+
+def _placeholder(subject: UUID, recorded: Recorded) -> Experiment:
+    return Experiment(
+        id=subject,
+        workspace=recorded.workspace,
+        partition=recorded.partition,
+        offset=recorded.offset,
+        created_at=recorded.time,
+        updated_at=recorded.time,
+    )
+
+
+def _changes(experiment: Experiment, recorded: Recorded) -> Changes:
+    match recorded.payload:
+        case ExperimentCreated() as created:
+            return _create(experiment, created, recorded)
+        case ExperimentUpdated() as updated:
+            return _update(experiment, updated)
+        case ExperimentRenamed(name=name):
+            return {"name": name, "renamed": True}
+        case ExperimentArchived(archived=archived):
+            return {"archived": archived}
+        case ExperimentLinked() as linked:
+            return {"links": link(experiment.links, linked.kind, linked.target, linked.removed)}
+    return {}
+
+
+def _create(experiment: Experiment, created: ExperimentCreated, recorded: Recorded) -> Changes:
+    changes: Changes = {
+        "task": experiment.task or created.task,
+        "description": created.description if experiment.description is None else experiment.description,
+        "tags": created.tags | experiment.tags,
+    }
+    if experiment.birth_name is None:
+        changes |= {
+            "birth_name": birth_name(created.name),
+            "name": experiment.name if experiment.renamed else created.name,
+            "created_at": recorded.time,
+            "user": recorded.actor,
+        }
+    return changes
+
+
+def _update(experiment: Experiment, updated: ExperimentUpdated) -> Changes:
+    tags = experiment.tags | updated.tags
+    return {
+        "task": updated.task or experiment.task,
+        "description": experiment.description if updated.description is None else updated.description,
+        "tags": {key: value for key, value in tags.items() if value},
+    }
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Experiment)
+
+
+def dump(experiment: Experiment) -> bytes:
+    """The state as it is stored, msgpack."""
+    return _encoder.encode(experiment)
+
+
+def load(state: bytes) -> Experiment:
+    return _decoder.decode(state)

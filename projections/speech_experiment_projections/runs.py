@@ -1,0 +1,251 @@
+"""The fold of one run over the topic `runs`: what it is called, how it is configured, how it stands.
+
+Status. A run is `running` from its first event. `finished`, `failed` and `cancelled` come from the
+run's own words; the latest in the log counts, words of a process of an older attempt do not.
+`lost` when the last open trainer of the attempt was closed by its drain, without a word. A clean
+close of rank 0 without any word is taken for its word. `run.resumed` opens the next attempt: running
+again; so does a trainer that opens after the run was given up for lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from speech_experiment_schemas.producers import ProducerClosed, ProducerOpened
+from speech_experiment_schemas.runs import (
+    RunConfigured,
+    RunEnvironment,
+    RunFailed,
+    RunFinished,
+    RunHeartbeat,
+    RunLinked,
+    RunNoted,
+    RunOutput,
+    RunRenamed,
+    RunResumed,
+    RunStarted,
+    RunTagged,
+)
+
+from .recorded import Recorded
+from .refusal import same_workspace
+from .trees import merge
+
+
+class Trainer(msgspec.Struct, frozen=True, array_like=True):
+    """A process that logs to the run, while it is open."""
+
+    attempt: int
+    rank: int
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of a run. Times are microseconds since 1970.
+
+    name, experiment  None while only later events are known: a placeholder
+    created_at        broker time of the first event; updated_at of the latest
+    started_at        client's clock, as finished_at: a run synced later keeps its own times
+    heartbeat_at      broker time, to be compared with now
+    problems          by kind, the largest count that one of its processes reported
+    trainers          open trainers by producer (hex)
+    version_offset    offset of the event that made the current version for as-of queries
+    """
+
+    id: UUID
+    workspace: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    version_offset: int
+    created_at: int
+    updated_at: int
+    experiment: UUID | None = None
+    experiment_name: str | None = None
+    name: str | None = None
+    user: str | None = None
+    notes: str | None = None
+    tags: dict[str, str] = {}
+    config: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
+    links: list[tuple[str, UUID]] = []
+    status: str = "running"
+    error: str | None = None
+    traceback: str | None = None
+    exit_code: int | None = None
+    attempts: int = 1
+    started_at: int | None = None
+    finished_at: int | None = None
+    heartbeat_at: int | None = None
+    problems: dict[str, int] = {}
+    trainers: dict[str, Trainer] = {}
+
+
+Changes = dict[str, Any]
+
+LIGHT = (RunHeartbeat, RunOutput)
+"""Events that leave no version of their own: frequent, and nothing that one asks for as of then."""
+
+
+def evolve(run: Run | None, recorded: Recorded) -> Run:
+    """The run after an event about it; raises Refused for an event of another workspace."""
+    if run is None:
+        run = _placeholder(recorded)
+    else:
+        same_workspace("run", run.id, run.workspace, recorded.workspace)
+    changes = _changes(run, recorded)
+    changes["last_offset"] = recorded.offset
+    changes["updated_at"] = recorded.time
+    if not isinstance(recorded.payload, LIGHT):
+        changes["version_offset"] = recorded.offset
+    return msgspec.structs.replace(run, **changes)
+
+
+def _placeholder(recorded: Recorded) -> Run:
+    return Run(
+        id=recorded.subject,
+        workspace=recorded.workspace,
+        partition=recorded.partition,
+        first_offset=recorded.offset,
+        last_offset=recorded.offset,
+        version_offset=recorded.offset,
+        created_at=recorded.time,
+        updated_at=recorded.time,
+    )
+
+
+def _changes(run: Run, recorded: Recorded) -> Changes:
+    match recorded.payload:
+        case RunStarted() as started:
+            return _start(run, started, recorded)
+        case RunResumed() as resumed:
+            return _resume(run, resumed)
+        case RunConfigured(config=config):
+            return {"config": merge(run.config, config)}
+        case RunTagged(tags=tags, removed=removed):
+            merged = run.tags | tags
+            return {"tags": {key: value for key, value in merged.items() if key not in removed}}
+        case RunNoted(notes=notes):
+            return {"notes": notes}
+        case RunRenamed(name=name):
+            return {"name": name}
+        case RunLinked() as linked:
+            return {"links": link(run.links, linked.kind, linked.target, linked.removed)}
+        case RunEnvironment() as environment:
+            return {"environment": msgspec.to_builtins(environment)}
+        case RunHeartbeat(problems=problems):
+            return {"heartbeat_at": recorded.time, "problems": _worst(run.problems, problems)}
+        case RunFinished() | RunFailed() | ProducerOpened() | ProducerClosed():
+            return _life(run, recorded)
+    return {}
+
+
+def _start(run: Run, started: RunStarted, recorded: Recorded) -> Changes:
+    """The first start sets; a second one, of a script started again with the same id, fills what is open."""
+    return {
+        "experiment": run.experiment or started.experiment,
+        "experiment_name": run.experiment_name or started.experiment_name,
+        "name": run.name or started.name,
+        "tags": started.tags | run.tags,
+        "notes": started.notes if run.notes is None else run.notes,
+        "user": run.user or started.user or recorded.actor,
+        "started_at": recorded.envelope.ts if run.started_at is None else run.started_at,
+    }
+
+
+def _resume(run: Run, resumed: RunResumed) -> Changes:
+    if resumed.attempt <= run.attempts:
+        return {}
+    return {"attempts": resumed.attempt} | _ended("running", None)
+
+
+def _life(run: Run, recorded: Recorded) -> Changes:
+    match recorded.payload:
+        case RunFinished(exit_code=code):
+            return _word(run, recorded, _ended("finished", recorded.envelope.ts, exit_code=code))
+        case RunFailed() as failed:
+            ended = _ended(
+                failed.status,
+                recorded.envelope.ts,
+                error=failed.error,
+                traceback=failed.traceback or None,
+                exit_code=failed.exit_code,
+            )
+            return _word(run, recorded, ended)
+        case ProducerOpened(role="trainer") as opened:
+            return _open(run, opened, recorded)
+        case ProducerClosed() as closed:
+            return _close(run, closed, recorded)
+    return {}
+
+
+def _word(run: Run, recorded: Recorded, ended: Changes) -> Changes:
+    """The end as a process says it, unless an attempt after its own has begun."""
+    trainer = run.trainers.get(recorded.envelope.producer.hex)
+    return {} if trainer is not None and trainer.attempt < run.attempts else ended
+
+
+def _open(run: Run, opened: ProducerOpened, recorded: Recorded) -> Changes:
+    trainers = run.trainers | {recorded.envelope.producer.hex: Trainer(opened.attempt, opened.rank)}
+    revived = run.status == "lost" and opened.attempt >= run.attempts
+    return {"trainers": trainers} | (_ended("running", None) if revived else {})
+
+
+def _close(run: Run, closed: ProducerClosed, recorded: Recorded) -> Changes:
+    name = recorded.envelope.producer.hex
+    trainer = run.trainers.get(name)
+    changes: Changes = {"problems": _worst(run.problems, closed.problems)}
+    if trainer is None:
+        return changes
+    others = {key: value for key, value in run.trainers.items() if key != name}
+    changes["trainers"] = others
+    if run.status == "running" and trainer.attempt >= run.attempts:
+        left = any(other.attempt >= run.attempts for other in others.values())
+        if closed.reason == "lost" and not left:
+            changes |= _ended("lost", recorded.envelope.ts)
+        elif closed.reason in ("finished", "exit", "failed") and trainer.rank == 0:
+            status = "failed" if closed.reason == "failed" else "finished"
+            changes |= _ended(status, recorded.envelope.ts)
+    return changes
+
+
+def _ended(
+    status: str,
+    at: int | None,
+    *,
+    error: str | None = None,
+    traceback: str | None = None,
+    exit_code: int | None = None,
+) -> Changes:
+    return {
+        "status": status,
+        "finished_at": at,
+        "error": error,
+        "traceback": traceback,
+        "exit_code": exit_code,
+    }
+
+
+def link(links: list[tuple[str, UUID]], kind: str, target: UUID, removed: bool) -> list[tuple[str, UUID]]:
+    """The links with one more, or without it."""
+    others = [each for each in links if each != (kind, target)]
+    return others if removed else [*others, (kind, target)]
+
+
+def _worst(known: dict[str, int], reported: dict[str, int]) -> dict[str, int]:
+    return known | {kind: max(count, known.get(kind, 0)) for kind, count in reported.items()}
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Run)
+
+
+def dump(run: Run) -> bytes:
+    """The state as it is stored, msgpack."""
+    return _encoder.encode(run)
+
+
+def load(state: bytes) -> Run:
+    return _decoder.decode(state)

@@ -1,0 +1,45 @@
+"""Values as Postgres can hold them: text without NUL, JSON without NaN."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+_NUL = "\u2400"
+_encoder = msgspec.json.Encoder()
+
+
+def clean_text(text: str) -> str:
+    """The text with NUL, which Postgres refuses, shown as its symbol ␀."""
+    return text.replace("\0", _NUL) if "\0" in text else text
+
+
+def clean_tree(value: Any) -> Any:
+    """A nested value with clean texts and string keys; NaN and infinities as their names.
+
+    JSON has no NaN: "NaN", "Infinity" and "-Infinity" stand for them in jsonb columns.
+    """
+    match value:
+        case str():
+            return clean_text(value)
+        case bool() | None | int():
+            return value
+        case float():
+            return value if isfinite(value) else number_name(value)
+        case dict():
+            return {clean_text(str(key)): clean_tree(item) for key, item in value.items()}
+        case list() | tuple():
+            return [clean_tree(item) for item in value]
+    return clean_text(str(value))
+
+
+def number_name(value: float) -> str:
+    """NaN, Infinity or -Infinity."""
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def to_json(value: Any) -> str:
+    """JSON text that jsonb takes."""
+    return _encoder.encode(clean_tree(value)).decode()
