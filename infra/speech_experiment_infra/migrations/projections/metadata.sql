@@ -75,7 +75,8 @@ create table {schema}.runs (
     state         bytea not null               -- the fold's own state, from which the row was made
 );
 -- Long values go out of line, so that searches read a narrow table.
-alter table {schema}.runs set (toast_tuple_target = 256);
+alter table {schema}.runs set (toast_tuple_target = 512);
+alter table {schema}.runs alter languages set storage main, alter domains set storage main;
 -- The first two are walked by searches: newest first, and by id where a value to sort by is missing.
 create index on {schema}.runs (workspace, created_at desc, id desc) include (experiment_id);
 create index on {schema}.runs (workspace, id);
