@@ -41,7 +41,7 @@ class Table:
         changes = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c not in key)
         keys = ", ".join(f'"{column}"' for column in key)
         source = f"select {values} from unnest({arrays}) as n ({listed})"  # noqa: S608 - our own names
-        self._insert = f"insert into {{schema}}.{name} ({listed}) {source}"
+        self._insert = f"insert into {{schema}}.{name} as t ({listed}) {source}"
         self._upsert = f"{self._insert} on conflict ({keys}) do " + (
             f"update set {changes}" if changes else "nothing"
         )
@@ -54,9 +54,12 @@ class Table:
         """Adds rows that are new."""
         await self._run(connection, statement(self._insert, schema), rows)
 
-    async def upsert(self, connection: Any, schema: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Adds rows, or replaces those with the same key."""
-        await self._run(connection, statement(self._upsert, schema), rows)
+    async def upsert(
+        self, connection: Any, schema: str, rows: Iterable[Sequence[Any]], *, where: str = ""
+    ) -> None:
+        """Adds rows, or replaces those with the same key, or only those where SQL over t and excluded holds."""
+        query = statement(f"{self._upsert} where {where}" if where else self._upsert, schema)
+        await self._run(connection, query, rows)
 
     async def delete(self, connection: Any, schema: str, keys: Iterable[Sequence[Any]]) -> None:
         """Removes the rows of these keys."""

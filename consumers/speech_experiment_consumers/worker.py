@@ -171,7 +171,9 @@ async def cluster_id(settings: Settings, topic: str) -> str:
 
     Raises WrongLog on another number of partitions: records would be looked for in wrong places.
     """
-    async for attempt in stamina.retry_context(on=(KafkaError, OSError), timeout=_CONNECT_SECONDS):
+    async for attempt in stamina.retry_context(
+        on=(KafkaError, OSError), attempts=None, timeout=_CONNECT_SECONDS
+    ):
         with attempt:
             async with kafka_admin(settings) as admin:
                 cluster = await admin.describe_cluster()

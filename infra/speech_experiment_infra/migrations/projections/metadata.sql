@@ -11,6 +11,7 @@ create table {schema}.experiments (
     user_name   text,
     created_at  timestamptz not null,
     updated_at  timestamptz not null,
+    last_run_at timestamptz,                   -- broker time of the latest run.started: later than a deletion, it ends it
     partition   int not null,
     "offset"    bigint not null,
     state       bytea not null                 -- the fold's own state, from which the row was made
