@@ -20,10 +20,13 @@ from .delivery_routes import routes as delivery_routes
 from .health import routes as health_routes
 from .ingest import routes as ingest_routes
 from .keys import routes as key_routes
+from .live import routes as live_routes
 from .middleware import Envelope
+from .openapi import document
+from .pages import routes as page_routes
 from .problems import Problem, handle_http_exception, handle_problem
 from .queries.routes import routes as query_routes
-from .routing import Endpoint, Routes, mount
+from .routing import Routes, mount
 from .run_events import routes as run_event_routes
 from .services import build
 from .settings import ApiSettings
@@ -37,6 +40,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     waiting_routes,
     delivery_routes,
     run_event_routes,
+    live_routes,
     artifact_routes,
     blob_routes,
     deletion_routes,
@@ -44,6 +48,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     dead_letter_routes,
     status_routes,
     health_routes,
+    page_routes,
 )
 
 
@@ -57,7 +62,7 @@ def create_app(settings: ApiSettings | None = None, routes: Iterable[Routes] = A
         lifespan=_lifespan,
     )
     app.state.settings = settings or ApiSettings()
-    app.state.endpoints = endpoints
+    app.state.openapi = document(endpoints)
     return app
 
 
@@ -70,6 +75,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         with suppress(Problem, TimeoutError):
             await services.control.close()
+        await services.tail.close()
 
 
 @asynccontextmanager
@@ -80,8 +86,3 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def endpoints_of(app: Starlette) -> list[Endpoint]:
-    endpoints: list[Endpoint] = app.state.endpoints
-    return endpoints

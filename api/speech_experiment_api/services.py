@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from .control import ControlWriter
 from .limits import RateLimit
+from .live_tail import LiveTail
 from .log_ends import LogEnds
 from .log_reader import LogReader
 from .log_writer import LogWriter
@@ -29,6 +30,8 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """stopping: set when the server was asked to end, so that long answers end too."""
+
     settings: ApiSettings
     stores: Stores
     telemetry: Telemetry
@@ -38,6 +41,8 @@ class Services:
     ends: LogEnds
     log_reader: LogReader
     control: ControlWriter
+    tail: LiveTail
+    stopping: asyncio.Event
     uploads: asyncio.Semaphore
     state: State
 
@@ -62,6 +67,8 @@ def build(settings: ApiSettings, stores: Stores) -> Services:
         ends=LogEnds(stores.reader, settings.partitions),
         log_reader=LogReader(stores.reader),
         control=ControlWriter(writer, positions, settings.workspace, settings.projection_timeout),
+        tail=LiveTail(settings),
+        stopping=asyncio.Event(),
         uploads=asyncio.Semaphore(_UPLOADS),
         state=State(bootstrapped=not settings.embedded),
     )
