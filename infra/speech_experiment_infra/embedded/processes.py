@@ -13,28 +13,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process beyond doubt: process ids are used again, together with the start time they are not."""
+    """A process beyond doubt: process ids are used again, but not with the same start time."""
 
     pid: int
-    started: float
+    started_ticks: int
+    """Start time in clock ticks since boot, field 22 of ``/proc/PID/stat``."""
 
     @classmethod
     def of(cls, pid: int) -> Identity | None:
-        """Identity of a running process, None when there is none."""
+        """Identity of a running process, None when there is none (or only its corpse)."""
         try:
-            process = psutil.Process(pid)
-            gone = process.status() == psutil.STATUS_ZOMBIE
-            return None if gone else cls(pid, process.create_time())
-        except psutil.NoSuchProcess:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
             return None
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
 
     @property
     def alive(self) -> bool:
