@@ -1,0 +1,1 @@
+"""Two real experiments on real recordings: a keyword classifier, and a recogniser at several decoding points."""
