@@ -74,3 +74,10 @@ def check_port(host: str, port: int) -> None:
             raise RefusedError(
                 f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
             ) from error
+
+
+def check_free(data_dir: Path) -> None:
+    """Raise RefusedError when a running stack has the data folder."""
+    if (data_dir / "supervisor.lock").exists():
+        with (data_dir / "supervisor.lock").open("a+") as handle:
+            _lock(handle, data_dir)
