@@ -5,7 +5,7 @@ NaN and ±Infinity are the strings "NaN", "Infinity" and "-Infinity"; times are 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from .predicates import status_expression
@@ -21,6 +21,11 @@ PLAIN = (
     "learning_rate batch_size epochs git_commit docker_image num_gpus"
 )
 COMPLETE_ONLY = ("traceback", "environment", "links", "results", "resumes", "last_step", "deleted")
+
+
+SHOWN = "id name experiment_id experiment task status user duration metrics test_sets"
+FIELDS = (*dict.fromkeys((*SHOWN.split(), *PLAIN.split(), *COMPLETE_ONLY)),)
+"""Every field that a run can be asked for."""
 
 
 def run_fields(tables: Tables, bind: Binder, now: datetime) -> dict[str, str]:
@@ -54,16 +59,22 @@ def runs_statement(
     bind = Binder()
     array = bind(list(ids), "uuid[]")
     fields = run_fields(tables, bind, now)
-    return (
-        f"select {_object({name: fields[name] for name in fields if name in wanted})}::text "
+    sql = (
+        f"select {_row_object({name: fields[name] for name in fields if name in wanted})}::text "
         f"from unnest({array}) with ordinality as page(id, place) join {tables.metadata}.runs r using (id) "
-        f"left join {tables.metadata}.experiments e on e.id = r.experiment_id order by page.place",
-        bind.values,
+        f"left join {tables.metadata}.experiments e on e.id = r.experiment_id order by page.place"
     )
+    return sql, bind.values
 
 
-def _object(fields: dict[str, str]) -> str:
-    """json_build_object takes 100 arguments, so the object is put together from a row."""
+def json_object(fields: Mapping[str, str], bind: Binder) -> str:
+    """A JSON object of SQL expressions; names are bound, so they may be anything."""
+    arguments = (f"{bind(name, 'text')}, {expression}" for name, expression in fields.items())
+    return f"json_build_object({', '.join(arguments)})"
+
+
+def _row_object(fields: Mapping[str, str]) -> str:
+    """The same for more than the 50 pairs that json_build_object takes, under names of our own."""
     row = ", ".join(f'{expression} as "{name}"' for name, expression in fields.items())
     return f"(select row_to_json(one) from (select {row}) one)"
 

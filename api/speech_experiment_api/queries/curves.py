@@ -1,0 +1,168 @@
+"""GET /runs/{id}/curves and /curves: points of metrics, whole or thinned out with their extremes kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from speech_experiment_projections.curves import CurveRequest, CurveRun, Speaker, curve_query
+from speech_experiment_projections.effective import Resume
+from speech_experiment_schemas.ids import run_hash
+
+from ..params import flag, integer, path_uuid
+from ..problems import bad_request
+from ..routing import Param, Routes
+from .documents import Curves, ManyCurves
+from .reading import PRIVATE, Reading, reading, visible_runs
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+routes = Routes("curves")
+
+ARROW = "application/vnd.apache.arrow.stream"
+AXES = ("step", "epoch", "time", "relative")
+MAX_RUNS, MAX_KEYS = 200, 200
+DEFAULT_POINTS, MAX_POINTS = 2_000, 100_000
+MAX_THINNED, MAX_WHOLE = 4_000_000, 50
+"""Points of one answer when thinned out; series of one answer when whole."""
+
+PARAMS = [
+    Param("key", "metric; may be given several times", required=True, many=True),
+    Param(
+        "points", f"about so many a series, extremes kept; 0: all of them (default {DEFAULT_POINTS:,})", int
+    ),
+    Param("axis", "step, epoch, time or relative (default step)"),
+    Param("rank", "one rank, or `all` (default 0)"),
+    Param("abandoned", "the abandoned tails of resumed runs too, flagged (default false)", bool),
+]
+
+
+@routes.get("/api/v1/runs/{id}/curves", access="viewer", response=Curves, params=PARAMS)
+async def run_curves(request: Request) -> Response:
+    """Curves of a run, as JSON or, with Accept: application/vnd.apache.arrow.stream, as one Arrow table."""
+    return await _curves(request, [path_uuid(request)], many=False)
+
+
+@routes.get(
+    "/api/v1/curves",
+    access="viewer",
+    response=ManyCurves,
+    params=[Param("run", "id; may be given several times", required=True, many=True), *PARAMS],
+)
+async def many_curves(request: Request) -> Response:
+    """Curves of several runs; the Arrow table has a column `run`."""
+    runs = [_uuid(text) for text in dict.fromkeys(request.query_params.getlist("run"))]
+    if not 0 < len(runs) <= MAX_RUNS:
+        raise bad_request(f"name 1 to {MAX_RUNS} runs, got {len(runs)}", "run")
+    return await _curves(request, runs, many=True)
+
+
+async def _curves(request: Request, runs: list[UUID], many: bool) -> Response:
+    read = await reading(request)
+    if read.unchanged:
+        return read.not_modified()
+    keys = _keys(request)
+    asked = _request(request, await _curve_runs(read, await visible_runs(read, runs)), keys)
+    client: Client = read.services.stores.clickhouse
+    table = f"metric_points_v{read.tables.versions[1]}"
+    arrow = ARROW in request.headers.get("accept", "")
+    body = await asyncio.to_thread(_body, client, table, asked, runs, many, arrow)
+    headers = {"ETag": read.tag, **PRIVATE}
+    return Response(body, media_type=ARROW if arrow else "application/json", headers=headers)
+
+
+def _body(
+    client: Client, table: str, asked: CurveRequest, runs: Sequence[UUID], many: bool, arrow: bool
+) -> bytes:
+    """Asks the store and writes the answer; blocks, so it has a thread of its own."""
+    from .points import Points, arrow_body, json_body
+
+    query = curve_query(table, asked)
+    stream = client.raw_query(query.sql, parameters=query.parameters, fmt="ArrowStream")
+    points = Points(stream, runs, asked)
+    return arrow_body(points, many) if arrow else json_body(points, many)
+
+
+async def _curve_runs(read: Reading, runs: list[UUID]) -> tuple[CurveRun, ...]:
+    """What the ledger and the attempts say of the runs, in their order."""
+    sql = f"""
+        select r.id, coalesce(r.started_at, r.created_at) as origin,
+            array(select l.hash from {read.tables.metrics}.ledger l where l.run_id = r.id
+                  order by l.producer) as producers,
+            array(select coalesce(l.rank, 0) from {read.tables.metrics}.ledger l where l.run_id = r.id
+                  order by l.producer) as ranks,
+            array(select coalesce(l.attempt, 1) from {read.tables.metrics}.ledger l where l.run_id = r.id
+                  order by l.producer) as tries,
+            array(select a.attempt from {read.tables.metrics}.attempts a where a.run_id = r.id
+                  order by a.attempt) as attempts,
+            array(select a.from_step from {read.tables.metrics}.attempts a where a.run_id = r.id
+                  order by a.attempt) as from_steps
+        from {read.tables.metadata}.runs r where r.id = any($1)"""
+    found = {row["id"]: _curve_run(row) for row in await read.pool.fetch(sql, runs)}
+    return tuple(found[run] for run in runs)
+
+
+def _curve_run(row: Any) -> CurveRun:
+    hashes = (value % 2**64 for value in row["producers"])
+    return CurveRun(
+        hash=run_hash(row["id"]),
+        speakers=tuple(map(Speaker, hashes, row["ranks"], row["tries"])),
+        resumes=tuple(map(Resume, row["attempts"], row["from_steps"])),
+        origin=_microseconds(row["origin"]),
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _request(request: Request, runs: tuple[CurveRun, ...], keys: tuple[str, ...]) -> CurveRequest:
+    points = integer(request, "points", DEFAULT_POINTS, 0, MAX_POINTS)
+    series = len(runs) * len(keys)
+    if points * series > MAX_THINNED:
+        limit = MAX_THINNED // series
+        raise bad_request(f"{series} series may have at most {limit} points each, got {points}", "points")
+    if not points and series > MAX_WHOLE:
+        raise bad_request(
+            f"at most {MAX_WHOLE} whole curves are given at once, got {series}; set points", "points"
+        )
+    axis = request.query_params.get("axis", "step")
+    if axis not in AXES:
+        raise bad_request(f"must be one of {', '.join(AXES)}, got {axis[:50]!r}", "axis")
+    return CurveRequest(
+        runs=runs,
+        keys=keys,
+        axis=axis,  # type: ignore[arg-type]
+        points=points,
+        rank=_rank(request),
+        abandoned=flag(request, "abandoned"),
+    )
+
+
+def _rank(request: Request) -> int | None:
+    if request.query_params.get("rank") == "all":
+        return None
+    return integer(request, "rank", 0, 0, 2**31 - 1)
+
+
+def _keys(request: Request) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(request.query_params.getlist("key")))
+    if not 0 < len(keys) <= MAX_KEYS:
+        raise bad_request(
+            f"name 1 to {MAX_KEYS} metrics, as key=train_loss&key=val_wer; got {len(keys)}", "key"
+        )
+    return keys
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise bad_request(f"{text[:50]!r} is not the id of a run", "run") from None

@@ -1,0 +1,181 @@
+"""GET /experiments and /experiments/{id}."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..params import flag, integer, path_uuid
+from ..problems import Problem, not_found
+from ..routing import Param, Routes
+from .cursors import Cursor, open_cursor, question_digest, seal_cursor
+from .details import json_object
+from .directions import higher_is_better
+from .documents import ExperimentDetails, ExperimentPage
+from .predicates import status_expression
+from .reading import Reading, cursor_secret, reading
+from .sql import Binder, Tables
+from .visibility import Scope, visible, visible_experiment
+
+routes = Routes("experiments")
+MAX_LIMIT, DEFAULT_LIMIT = 500, 50
+_DELETED = Param("deleted", "the deleted ones instead of the others; admins only (default false)", bool)
+
+
+@routes.get(
+    "/api/v1/experiments",
+    access="viewer",
+    response=ExperimentPage,
+    params=[
+        Param("name", "a part of the name"),
+        Param("task", "asr, tts, …"),
+        Param("archived", "the archived ones instead of the others (default false)", bool),
+        _DELETED,
+        Param("limit", f"experiments a page, up to {MAX_LIMIT} (default {DEFAULT_LIMIT})", int),
+        Param("cursor", "next_cursor of the page before"),
+    ],
+)
+async def list_experiments(request: Request) -> Response:
+    """Experiments, the newest first, with how their runs are doing."""
+    read = await reading(request)
+    if read.unchanged:
+        return read.not_modified()
+    limit = integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    digest = question_digest("experiments", read.actor.workspace, *_asked(request))
+    after = _cursor(read, digest)
+    bind = Binder()
+    where = [visible_experiment(read.tables, bind, _scope(read)), *_conditions(request, bind)]
+    if after is not None:
+        place = f"{bind(after.values[0], 'timestamptz')}, {bind(after.last_id, 'uuid')}"
+        where.append(f"(e.created_at, e.id) < ({place})")
+    rows = await _rows(read, bind, where, limit + 1)
+    following = _following(read, rows, limit, digest)
+    return read.answer({"experiments": [row.body for row in rows[:limit]], "next_cursor": following})
+
+
+class _Row(msgspec.Struct):
+    id: UUID
+    created_at: datetime
+    body: msgspec.Raw
+
+
+async def _rows(read: Reading, bind: Binder, where: list[str], limit: int) -> list[_Row]:
+    sql = (
+        f"select e.id, e.created_at, {json_object(_fields(read.tables, bind, read), bind)}::text as body "
+        f"from {read.tables.metadata}.experiments e where {' and '.join(where)} "
+        f"order by e.created_at desc, e.id desc limit {limit}"
+    )
+    found = await read.pool.fetch(sql, *bind.values)
+    return [_Row(row["id"], row["created_at"], msgspec.Raw(row["body"].encode())) for row in found]
+
+
+def _fields(tables: Tables, bind: Binder, read: Reading) -> dict[str, str]:
+    status = status_expression(bind, read.now)
+    mine = f"r.experiment_id = e.id and {visible(tables, bind, _scope(read))}"
+    runs = f"from {tables.metadata}.runs r where {mine}"
+    counts = (
+        "json_build_object('total', count(*), 'running', count(*) filter (where r.status = 'running'), "
+        "'finished', count(*) filter (where r.status = 'finished'), "
+        "'failed', count(*) filter (where r.status in ('failed', 'lost', 'cancelled')))"
+    )
+    latest = (
+        f"(select json_build_object('id', r.id, 'name', r.name, 'status', {status}, 'created_at', r.created_at) "
+        f"{runs} order by r.created_at desc, r.id desc limit 1)"
+    )
+    plain = "id name birth_name task description tags archived created_at updated_at"
+    return {
+        **{name: f"e.{name}" for name in plain.split()},
+        "user": "e.user_name",
+        "runs": f"(select {counts} {runs})",
+        "latest": latest,
+    }
+
+
+def _asked(request: Request) -> list[str]:
+    return [request.query_params.get(name, "") for name in ("name", "task", "archived", "deleted")]
+
+
+def _conditions(request: Request, bind: Binder) -> list[str]:
+    name, task = request.query_params.get("name"), request.query_params.get("task")
+    conditions = ["e.archived" if flag(request, "archived") else "not e.archived"]
+    if name:
+        part = bind(name.replace("\0", "").lower(), "text")
+        conditions.append(f"(strpos(lower(e.name), {part}) > 0 or strpos(lower(e.birth_name), {part}) > 0)")
+    if task:
+        conditions.append(f"e.task = {bind(task.replace(chr(0), ''), 'text')}")
+    return conditions
+
+
+def _scope(read: Reading) -> Scope:
+    deleted = flag(read.request, "deleted")
+    if deleted and read.actor.role != "admin":
+        raise Problem(
+            403, "forbidden", "deleted experiments are shown to the role admin alone", field="deleted"
+        )
+    return Scope(read.actor.workspace, deleted)
+
+
+def _cursor(read: Reading, digest: bytes) -> Cursor | None:
+    text = read.request.query_params.get("cursor")
+    return open_cursor(text, cursor_secret(read), read.tables.versions, digest) if text else None
+
+
+def _following(read: Reading, rows: list[_Row], limit: int, digest: bytes) -> str | None:
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    cursor = Cursor(read.tables.versions, digest, (last.created_at,), last.id.bytes)
+    return seal_cursor(cursor, cursor_secret(read))
+
+
+@routes.get("/api/v1/experiments/{id}", access="viewer", response=ExperimentDetails, params=[_DELETED])
+async def get_experiment(request: Request) -> Response:
+    """An experiment with its best results."""
+    read, experiment = await reading(request), path_uuid(request)
+    if read.unchanged:
+        return read.not_modified()
+    bind = Binder()
+    here = f"e.id = {bind(experiment, 'uuid')}"
+    rows = await _rows(read, bind, [here, visible_experiment(read.tables, bind, _scope(read))], 1)
+    if not rows:
+        raise not_found(f"the experiment {experiment}")
+    body = msgspec.json.decode(rows[0].body, type=dict[str, msgspec.Raw])
+    return read.answer(
+        body | {"links": await _links(read, experiment), "best": await _best(read, experiment)}
+    )
+
+
+async def _links(read: Reading, experiment: UUID) -> list[dict[str, Any]]:
+    sql = (
+        f"select kind, target as experiment_id from {read.tables.metadata}.experiment_links "
+        "where experiment_id = $1 order by kind, target"
+    )
+    return [dict(row) for row in await read.pool.fetch(sql, experiment)]
+
+
+async def _best(read: Reading, experiment: UUID) -> list[dict[str, Any]]:
+    """The best run of each test set, metric and decoding, by the metric's direction."""
+    bind = Binder()
+    chosen = bind(experiment, "uuid")
+    where = f"r.experiment_id = {chosen} and {visible(read.tables, bind, _scope(read))}"
+    ends = (
+        f"select distinct on (x.test_set, x.metric, x.decoding) x.test_set, x.metric, x.decoding, x.value, "
+        f"x.run_id, r.name as run from {read.tables.metadata}.runs r "
+        f"join {read.tables.metrics}.test_set_results x on x.run_id = r.id "
+        f"where {where} and x.speaker = '' and x.value < 'NaN'::float8 "
+        "order by x.test_set, x.metric, x.decoding, x.value"
+    )
+    lowest = {_result(row): dict(row) for row in await read.pool.fetch(f"{ends}, r.created_at", *bind.values)}
+    highest = {
+        _result(row): dict(row) for row in await read.pool.fetch(f"{ends} desc, r.created_at", *bind.values)
+    }
+    return [highest[key] if higher_is_better(key[1]) else lowest[key] for key in lowest]
+
+
+def _result(row: Any) -> tuple[str, str, str]:
+    return row["test_set"], row["metric"], row["decoding"]

@@ -1,0 +1,132 @@
+"""GET /runs and /runs/{id}."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..params import flag, integer, path_uuid
+from ..problems import Problem, bad_request
+from ..routing import Param, Routes
+from .cursors import Cursor, open_cursor, question_digest, seal_cursor
+from .details import COMPLETE_ONLY, FIELDS
+from .documents import RunDetails, RunPage
+from .grammar import parse_filter, parse_order
+from .groups import groups_of
+from .plans import Question
+from .reading import Reading, cursor_secret, filter_problem, reading, visible_runs
+from .search import describe, find_page, next_cursor
+from .syntax import FilterError, Query, Term
+from .visibility import Scope
+
+routes = Routes("runs")
+
+MAX_LIMIT, DEFAULT_LIMIT = 1_000, 50
+LISTED = frozenset(FIELDS) - set(COMPLETE_ONLY)
+
+FILTER_PARAMS = [
+    Param("filter", "which runs, in the filter language: task = 'asr' and params.lr < 1e-3"),
+    Param("deleted", "the deleted runs instead of the others; admins only (default false)", bool),
+]
+SEARCH_PARAMS = [
+    *FILTER_PARAMS,
+    Param("order_by", "terms of an order: metrics.val_wer desc, name (default: newest first)"),
+    Param("limit", f"runs a page, up to {MAX_LIMIT} (default {DEFAULT_LIMIT})", int),
+    Param("cursor", "next_cursor of the page before"),
+    Param("fields", "fields of a run, comma-separated (default: all that a list shows)"),
+    Param("group_by", "fields to group by, comma-separated: the answer has groups instead of runs"),
+    Param("aggregate", "numbers to summarise in each group, comma-separated: metrics.val_wer"),
+]
+
+
+@routes.get("/api/v1/runs", access="viewer", response=RunPage, params=SEARCH_PARAMS)
+async def search_runs(request: Request) -> Response:
+    """The runs that a filter takes, in an order, page by page; or groups of them."""
+    read = await reading(request)
+    if read.unchanged:
+        return read.not_modified()
+    try:
+        question = question_of(read)
+        if "group_by" in request.query_params:
+            return read.answer({"groups": await groups_of(read, question)})
+        return read.answer(await _page(read, question))
+    except FilterError as error:
+        raise filter_problem(error, "filter") from None
+
+
+async def _page(read: Reading, question: Question) -> dict[str, object]:
+    parameters = read.request.query_params
+    limit = integer(read.request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    wanted = _fields(parameters.get("fields"))
+    digest = _digest(read)
+    after = _cursor(read, digest)
+    async with read.pool.acquire() as connection:
+        page = await find_page(connection, read.tables, question, after, limit)
+        runs = await describe(connection, read.tables, page.ids, read.now, wanted)
+    following = next_cursor(page, read.tables, digest)
+    return {"runs": runs, "next_cursor": seal_cursor(following, cursor_secret(read)) if following else None}
+
+
+def question_of(read: Reading) -> Question:
+    """What the parameters filter, order_by and deleted ask. Raises FilterError and Problem."""
+    parameters = read.request.query_params
+    query = _parsed(parameters.get("filter", ""))
+    order = _parsed_order(parameters.get("order_by", ""))
+    if order and query.order:
+        raise bad_request("the order is given twice; leave it out of the filter or of order_by", "order_by")
+    deleted = flag(read.request, "deleted")
+    if deleted and read.actor.role != "admin":
+        raise Problem(403, "forbidden", "deleted runs are shown to the role admin alone", field="deleted")
+    return Question(Query(query.where, query.order or order), Scope(read.actor.workspace, deleted), read.now)
+
+
+_parsed = lru_cache(maxsize=512)(parse_filter)
+
+
+def _parsed_order(text: str) -> tuple[Term, ...]:
+    try:
+        return parse_order(text)
+    except FilterError as error:
+        raise filter_problem(error, "order_by") from None
+
+
+def _fields(text: str | None) -> Collection[str]:
+    if text is None:
+        return LISTED
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FIELDS]
+    if unknown:
+        raise bad_request(f"there is no field {unknown[0]!r}; there are {', '.join(FIELDS)}", "fields")
+    return {"id", *names}
+
+
+def _digest(read: Reading) -> bytes:
+    parameters = read.request.query_params
+    asked = [parameters.get(name, "") for name in ("filter", "order_by", "deleted")]
+    return question_digest(read.actor.workspace, *asked)
+
+
+def _cursor(read: Reading, digest: bytes) -> Cursor | None:
+    text = read.request.query_params.get("cursor")
+    return open_cursor(text, cursor_secret(read), read.tables.versions, digest) if text else None
+
+
+@routes.get(
+    "/api/v1/runs/{id}",
+    access="viewer",
+    response=RunDetails,
+    params=[Param("deleted", "a deleted run; admins only (default false)", bool)],
+)
+async def get_run(request: Request) -> Response:
+    """All that is known of a run."""
+    read, run_id = await reading(request), path_uuid(request)
+    if read.unchanged:
+        return read.not_modified()
+    deleted = flag(request, "deleted") and read.actor.role == "admin"
+    await visible_runs(read, [run_id], deleted)
+    async with read.pool.acquire() as connection:
+        runs = await describe(connection, read.tables, [run_id], read.now, FIELDS)
+    return read.answer(runs[0])
