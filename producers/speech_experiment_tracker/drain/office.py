@@ -1,0 +1,173 @@
+"""The post office: finds producers' folders, gives their lanes to couriers, clears up behind them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from ..spool.files import write_atomically
+from .folders import ProducerFolder
+from .rounds import Round
+from .targets import Target, connect, load_target
+
+PARKED_EVERY = 1.0
+_GRAIN = 0.1
+DONE = "done"
+
+
+class Office:
+    """Delivers a spool directory. `visit` is to be called often, by one thread.
+
+    target  delivers everything there instead of where each producer was meant for
+    """
+
+    def __init__(self, spool: Path, target: Target | None = None) -> None:
+        self.spool = spool
+        self.folders: dict[Path, ProducerFolder] = {}
+        self.delivered = 0
+        self._override = target
+        self._rounds: dict[str | None, tuple[Round, Round]] = {}
+        self._runs: dict[Path, float] = {}
+        self._listed = 0.0
+        self._next_parked = 0.0
+
+    def visit(self) -> bool:
+        """Looks for new producers and finished ones; whether any is open."""
+        self._find_runs()
+        parked = time.monotonic() >= self._next_parked
+        if parked:
+            self._next_parked = time.monotonic() + PARKED_EVERY
+        busy = {folder.path.parent for folder in self.folders.values()}
+        for run in list(self._runs):
+            if parked or run in busy or not self._runs[run]:
+                self._find_producers(run)
+        for folder in list(self.folders.values()):
+            self._attend(folder)
+        return bool(self.folders)
+
+    def _find_runs(self) -> None:
+        with contextlib.suppress(OSError):
+            changed = self.spool.stat().st_mtime
+            if changed == self._listed and time.time() - changed > _GRAIN:
+                return
+            self._listed = changed
+            for path in self.spool.iterdir():
+                if path not in self._runs and _is_run(path.name):
+                    self._runs[path] = 0.0
+
+    def _find_producers(self, run: Path) -> None:
+        try:
+            changed = run.stat().st_mtime
+            if changed == self._runs[run] and time.time() - changed > _GRAIN:
+                return
+            self._runs[run] = changed
+            for path in run.iterdir():
+                if path not in self.folders and (folder := ProducerFolder.read(path)):
+                    self.admit(folder)
+        except OSError:
+            self._runs.pop(run, None)  # removed, its last producer was delivered
+
+    def admit(self, folder: ProducerFolder) -> None:
+        """Takes a producer's folder in, unless another process delivers it."""
+        if self.target_of(folder) is None and not self.cares_for(folder):
+            return
+        if self.target_of(folder) is not None and not folder.take():
+            return
+        self.folders[folder.path] = folder
+        for lane in folder.lanes.values():
+            self._round_of(folder, lane.stream).add(lane, folder)
+
+    def cares_for(self, folder: ProducerFolder) -> bool:
+        """Whether a folder that has no server is watched all the same."""
+        return False
+
+    def target_of(self, folder: ProducerFolder) -> Target | None:
+        if self._override is not None or folder.meta.target is None:
+            return self._override
+        return load_target(self.spool, folder.meta.target)
+
+    def _round_of(self, folder: ProducerFolder, stream: str) -> Round:
+        target = self.target_of(folder)
+        name = target.name if target else None
+        if name not in self._rounds:
+            self._rounds[name] = self._start_rounds(target)
+        return self._rounds[name][stream == "artifacts"]
+
+    @staticmethod
+    def _start_rounds(target: Target | None) -> tuple[Round, Round]:
+        # Contents have a connection of their own: a large upload must not hold back a metric.
+        events = Round(connect(target) if target else None, "courier")
+        contents = Round(connect(target) if target else None, "contents")
+        events.start()
+        contents.start()
+        return events, contents
+
+    def _attend(self, folder: ProducerFolder) -> None:
+        if self.target_of(folder) is None:
+            if folder.look() and all(lane.finished for lane in folder.lanes.values()):
+                self.forget(folder)
+            return
+        dead = folder.look()
+        contents = self._round_of(folder, "artifacts").store
+        if contents is not None:
+            for lane in folder.open_lanes(contents, now=dead):
+                self._round_of(folder, lane.stream).add(lane, folder)
+        if dead and (folder.is_delivered() or folder.is_abandoned()):
+            self._note(folder)
+            self.forget(folder)
+            folder.remove()
+
+    def forget(self, folder: ProducerFolder) -> None:
+        self.folders.pop(folder.path, None)
+        folder.release()
+
+    def _note(self, folder: ProducerFolder) -> None:
+        """Leaves word of a delivered producer's problems, for `status`."""
+        self.delivered += 1
+        problems = folder.problems()
+        if problems and folder.run:
+            done = self.spool / DONE
+            done.mkdir(mode=0o700, exist_ok=True)
+            note = {
+                "run": str(folder.run),
+                "producer": str(folder.id),
+                "problems": problems,
+                "at": time.time(),
+            }
+            write_atomically(done / f"{folder.id}.json", msgspec.json.encode(note))
+
+    def wake(self) -> None:
+        for rounds in self._rounds.values():
+            for each in rounds:
+                each.wake.set()
+
+    def problems(self) -> list[str]:
+        """What stands in the way of delivery now, one line each."""
+        found = [each.problem for rounds in self._rounds.values() for each in rounds if each.problem]
+        for folder in list(self.folders.values()):
+            found += [lane.unreadable for lane in folder.lanes.values() if lane.unreadable]
+        return found
+
+    def waiting(self) -> int:
+        """Sealed records that are not acknowledged yet."""
+        return sum(each.waiting() for rounds in self._rounds.values() for each in rounds)
+
+    def close(self) -> None:
+        for rounds in self._rounds.values():
+            for each in rounds:
+                each.stop()
+        for folder in list(self.folders.values()):
+            self.forget(folder)
+
+
+def _is_run(name: str) -> bool:
+    if name == "process":
+        return True
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False

@@ -1,0 +1,62 @@
+"""A courier's thread: rounds over the lanes that it was given."""
+
+from __future__ import annotations
+
+import threading
+
+from ..transports.base import Transport
+from .couriers import Courier
+from .folders import ProducerFolder
+from .lanes import Lane
+from .own import Voice
+from .stores import Contents
+
+POLL = 0.025
+"""Seconds between looks at idle streams."""
+
+
+class Round(threading.Thread):
+    """A courier's thread and the lanes it carries: contents have one of their own, they may take long."""
+
+    def __init__(self, transport: Transport | None, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.courier = Courier(transport) if transport else None
+        self.store = Contents(transport) if transport else None
+        self.wake = threading.Event()
+        self._lanes: dict[Lane, ProducerFolder] = {}
+        self._stopped = False
+
+    def add(self, lane: Lane, folder: ProducerFolder) -> None:
+        self._lanes[lane] = folder
+        self.wake.set()
+
+    @property
+    def problem(self) -> str:
+        return self.courier.problem if self.courier else ""
+
+    def waiting(self) -> int:
+        return sum(len(lane.journal.waiting) for lane in list(self._lanes))
+
+    def run(self) -> None:
+        while not self._stopped:
+            lanes = [(lane, folder.dead) for lane, folder in list(self._lanes.items())]
+            busy = self.courier.round(lanes) if self.courier else self._keep(lanes)
+            for lane, _ in lanes:
+                if lane.done or (lane.closed and self.courier is None):
+                    self._lanes.pop(lane, None)
+                    lane.close()
+            if not busy:
+                self.wake.wait(max(POLL, self.courier.resting if self.courier else 0))
+                self.wake.clear()
+
+    @staticmethod
+    def _keep(lanes: list[tuple[Lane, bool]]) -> bool:
+        """Without a server only the drain's own words are noted."""
+        for lane, dead in lanes:
+            if isinstance(lane, Voice) and lane.advance(dead=dead):
+                lane.journal.sync()
+        return False
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.wake.set()

@@ -1,0 +1,76 @@
+"""Nothing raises into a training loop unless asked: problems are counted, and said once of a kind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from .config import OnError
+from .errors import SpoolFull, TrackerError
+
+P = ParamSpec("P")
+G = TypeVar("G", bound="Guarded")
+
+
+class Guarded(Protocol):
+    """An object whose methods are guarded."""
+
+    _problems: Problems
+
+
+class Problems:
+    """Counts what was swallowed.
+
+    count  where the counts are kept so that a kill cannot lose them
+    """
+
+    def __init__(self, on_error: OnError) -> None:
+        self.on_error: OnError = on_error
+        self.counts: dict[str, int] = {}
+        self.count: Callable[[str], None] = lambda kind: None
+        self._said: set[str] = set()
+
+    def swallow(self, error: BaseException, kind: str | None = None) -> None:
+        """Counts the error and says it once; raises it when the client was asked to."""
+        if isinstance(error, SpoolFull) or not isinstance(error, Exception):
+            raise error
+        if self.on_error == "raise":
+            raise error if isinstance(error, TrackerError) else TrackerError(str(error)) from error
+        kind = kind or ("invalid_call" if isinstance(error, TrackerError | TypeError) else "internal")
+        self.note(kind, f"{error}" if isinstance(error, TrackerError) else f"{type(error).__name__}: {error}")
+
+    def note(self, kind: str, text: str) -> None:
+        """Counts a problem that is no exception."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.count(kind)
+        if kind not in self._said:
+            self._said.add(kind)
+            say(f"{text} [{kind}; further ones are only counted]")
+
+
+def say(text: str) -> None:
+    """One line on stderr; never an error."""
+    with contextlib.suppress(Exception):  # stderr may be closed, or be anything
+        sys.stderr.write(f"speech-tracker: {text}\n")
+
+
+def guarded(method: Callable[Concatenate[G, P], None]) -> Callable[Concatenate[G, P], None]:
+    """Makes a method swallow its errors as its object's policy says."""
+
+    @functools.wraps(method)
+    def call(self: G, /, *arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            method(self, *arguments, **named)
+        except Exception as error:  # noqa: BLE001 - that is what it is for
+            self._problems.swallow(error)
+
+    return call
+
+
+def quietly(action: Callable[[], Any]) -> None:
+    """Runs something whose failure must not matter."""
+    with contextlib.suppress(Exception):
+        action()

@@ -1,0 +1,106 @@
+"""The one background thread of a process that logs: flushes to the disk, and regular small tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .files import disk_use
+from .segments import Segment
+
+if TYPE_CHECKING:
+    from .producers import Producer
+
+FLUSH_AFTER = 0.1
+"""Seconds until what was logged is flushed (the promise is 0.2)."""
+TICK = 1.0
+
+
+class Keeper:
+    """Flushes producers' segments in groups. One per process; a forked child makes its own thread."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self.lock = threading.RLock()
+        self.producers: set[Producer] = set()
+        self.tasks: list[Callable[[], None]] = []
+        self._retired: list[Segment] = []
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._measured: dict[Path, tuple[float, int]] = {}
+
+    def after_fork(self) -> None:
+        """In the child: forgets the parent's producers, which are no longer its own."""
+        for producer in self.producers:
+            producer.after_fork()
+        self._reset()
+
+    def add(self, producer: Producer) -> None:
+        with self.lock:
+            self.producers.add(producer)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="speech-tracker-keeper", daemon=True)
+                self._thread.start()
+
+    def remove(self, producer: Producer) -> None:
+        with self.lock:
+            self.producers.discard(producer)
+
+    def wake(self, *, urgent: bool) -> None:
+        if urgent:
+            self._hurry.set()
+        self._wake.set()
+
+    def retire(self, segment: Segment) -> None:
+        """Takes over a full segment: flushes and closes it."""
+        with self.lock:
+            self._retired.append(segment)
+        self._wake.set()
+
+    def used(self, spool: Path, *, most_age: float = 5.0) -> int:
+        """Bytes that a spool takes on the disk, as known by now."""
+        measured, used = self._measured.get(spool, (0.0, 0))
+        if time.monotonic() - measured > most_age:
+            used = disk_use(spool)
+            self._measured[spool] = (time.monotonic(), used)
+        return used
+
+    def grown(self, spool: Path, size: int) -> None:
+        measured, used = self._measured.get(spool, (0.0, 0))
+        self._measured[spool] = (measured, used + size)
+
+    def _run(self) -> None:
+        thread = self._thread
+        while self._thread is thread:
+            if self._wake.wait(TICK) and not self._hurry.is_set():
+                self._hurry.wait(FLUSH_AFTER)
+            self._wake.clear()
+            self._hurry.clear()
+            self.flush()
+            for task in list(self.tasks):
+                with contextlib.suppress(Exception):
+                    task()
+
+    def flush(self) -> None:
+        """Brings everything logged so far onto the disk."""
+        with self.lock:
+            for segment in self._retired:
+                os.fdatasync(segment.fd)
+                segment.close()
+            self._retired.clear()
+            for producer in self.producers:
+                if producer.dirty:
+                    producer.dirty = False
+                    producer.sync()
+
+
+keeper = Keeper()
+os.register_at_fork(after_in_child=keeper.after_fork)

@@ -1,0 +1,153 @@
+"""Appending calls to one stream of a producer: sequence numbers, rolling, a full disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
+from uuid import UUID
+
+from ..errors import SpoolFull
+from .records import FRAME_SIZE, HEADER_SIZE, MAX_VOID, Header, encode_void
+from .segments import TAIL_RESERVE, Segment
+
+OnFull = Literal["drop_metrics", "block", "raise"]
+FIRST_SIZE = 1 << 18
+LARGEST_SIZE = 16 << 20
+_OVERHEAD = HEADER_SIZE + TAIL_RESERVE + 4 * FRAME_SIZE
+
+
+class Host(Protocol):
+    """What a stream asks of its producer."""
+
+    folder: Path
+    run: UUID
+    id: UUID
+    on_full: OnFull
+    dirty: bool
+
+    def may_grow(self, size: int) -> bool:
+        """Whether the quota allows that many bytes more."""
+
+    def take_reserve(self, header: Header, needed: int) -> Segment | None:
+        """The space put aside for a full disk, once, if a record of that size fits."""
+
+    def note_dropped(self, stream: str, pending: int) -> None:
+        """Counts a call given up, where a kill cannot lose the count."""
+
+    def touched(self, *, urgent: bool) -> None:
+        """There is something to flush to the disk, within 200 ms or at once."""
+
+    def retire(self, segment: Segment) -> None:
+        """Flushes and closes a segment that is full."""
+
+
+class Stream:
+    """One stream of one producer. Thread-safe; `append` returns when the bytes survive kill -9.
+
+    pending  calls given up for lack of space, not yet named by a VOID record
+    """
+
+    def __init__(self, host: Host, name: str, *, size: int = FIRST_SIZE) -> None:
+        self.host = host
+        self.name = name
+        self.pending = 0
+        self.lock = threading.Lock()
+        self.rolled: Callable[[], None] = lambda: None
+        self.segment = Segment(host.folder, Header(host.run, host.id, name, 1, 0), size)
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the next call that is written."""
+        return self.segment.at[1]
+
+    def append(self, payload: bytes, *, urgent: bool = False, droppable: bool = False) -> bool:
+        """Writes one call; False when it was dropped because the spool is full.
+
+        Raises SpoolFull when the producer's policy is "raise".
+        """
+        with self.lock:
+            kept = self.write(payload, droppable=droppable)
+        self.host.touched(urgent=urgent)
+        return kept
+
+    def write(self, payload: bytes, *, droppable: bool = False) -> bool:
+        """As append, for a caller that holds the lock."""
+        if (self.pending or self.segment.room() < len(payload)) and not self._make_room(
+            len(payload), droppable
+        ):
+            return self._drop()
+        self.segment.write(payload)
+        return True
+
+    def _drop(self) -> bool:
+        self.pending += 1
+        self.host.note_dropped(self.name, self.pending)
+        return False
+
+    def _make_room(self, size: int, droppable: bool) -> bool:
+        """Whether a record of that size can be written now, after the VOID of what was dropped before."""
+        needed = size + (FRAME_SIZE + 16 if self.pending else 0)
+        while self.segment.room() < needed:
+            problem = self._roll(needed, droppable)
+            if problem is None:
+                break
+            if not droppable and self.segment.room(reserve=True) >= needed:
+                break
+            if self.host.on_full == "raise":
+                raise SpoolFull(f"the spool is full: {problem}", "free space, or raise the spool's quota")
+            if self.host.on_full == "drop_metrics":
+                return False
+            time.sleep(0.2)
+        self._name_dropped()
+        return True
+
+    def _name_dropped(self) -> None:
+        while self.pending:
+            count = min(self.pending, MAX_VOID)
+            self.segment.write(encode_void(count, "dropped"), count)
+            self.pending -= count
+            self.host.note_dropped(self.name, self.pending)
+
+    def _roll(self, needed: int, droppable: bool) -> str | None:
+        """Goes on in a new segment; the reason when that cannot be."""
+        size = max(min(self.segment.size * 2, LARGEST_SIZE), needed + _OVERHEAD)
+        header = Header(self.host.run, self.host.id, self.name, self.segment.index + 1, self.seq)
+        try:
+            following = self._create(header, size, needed, droppable)
+        except OSError as error:
+            return str(error)
+        if following is None:
+            return "its quota is used up, or the disk is full"
+        old, self.segment = self.segment, following
+        old.end()
+        self.host.retire(old)
+        self.rolled()
+        return None
+
+    def _create(self, header: Header, size: int, needed: int, droppable: bool) -> Segment | None:
+        if droppable:
+            return Segment(self.host.folder, header, size) if self.host.may_grow(size) else None
+        try:
+            return Segment(self.host.folder, header, size)
+        except OSError:
+            return self.host.take_reserve(header, needed)
+
+    def close(self, payload: bytes) -> None:
+        """Writes the stream's last record, for which there is always room."""
+        with self.lock:
+            if self.segment.room(reserve=True) >= len(payload) + 64:
+                self._name_dropped()
+                self.segment.write(payload)
+        self.host.touched(urgent=True)
+
+    def release(self) -> None:
+        self.segment.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the segment belongs to the parent and is never written again."""
+        self.lock = threading.Lock()
+        self.rolled()
+        self.segment.close()
