@@ -29,7 +29,6 @@ Offsets = dict[int, int]
 Locate = Callable[[Collection[int]], Awaitable[Offsets]]
 """partitions assigned to us → next offset of each."""
 
-_FETCH_BYTES = 16 << 20
 _SESSION_SECONDS = 6.0
 
 
@@ -122,10 +121,18 @@ class ReaderApp(faust.App):
 
 
 def build_app(
-    settings: Settings, *, group: str, topic: str, feed: Feed, locate: Locate, instance: str | None
+    settings: Settings,
+    *,
+    group: str,
+    topic: str,
+    feed: Feed,
+    fetch_bytes: int,
+    locate: Locate,
+    instance: str | None,
 ) -> ReaderApp:
     """An application that feeds the records of a topic, from the sink's position on.
 
+    fetch_bytes: how much of one partition one fetch may bring.
     instance: name for static membership: a restarted worker takes its partitions back at once.
     """
     app = ReaderApp(
@@ -138,7 +145,7 @@ def build_app(
         broker_max_poll_interval=600.0,
         broker_rebalance_timeout=10.0,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=_FETCH_BYTES,
+        consumer_max_fetch_size=fetch_bytes,
         consumer_group_instance_id=instance,
         stream_buffer_maxsize=1 << 20,  # the feed bounds what waits, in bytes
         stream_wait_empty=False,
@@ -150,7 +157,9 @@ def build_app(
         TableManager=_NoTables,
         autodiscover=False,
     )
-    consumer = type("Consumer", (SinkConsumer,), {"feed": feed, "locate": staticmethod(locate)})
+    consumer = type(
+        "Consumer", (SinkConsumer,), {"feed": feed, "locate": staticmethod(locate), "__module__": __name__}
+    )
     setattr(app.transport, "Consumer", consumer)  # noqa: B010
     source = app.topic(topic, acks=False, schema=_BundleSchema())
 

@@ -42,7 +42,7 @@ def take_in(incoming: Incoming, partitions: int) -> Accepted | Letter:
     if envelope.stream != incoming.topic:
         error_text = f"stream: the record says {envelope.stream}, but was found in {incoming.topic}"
         return Letter(incoming, "malformed", error_text)
-    expected = partition_of(record_key(envelope), partitions)
+    expected = partition_of(record_key(envelope), partitions) if partitions > 1 else 0
     if expected != incoming.partition:
         return Letter(
             incoming, "wrong_partition", f"belongs to partition {expected}, found in {incoming.partition}"

@@ -21,11 +21,12 @@ class Incoming(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """How large one batch may grow, and how many bytes may wait behind it."""
+    """How large one batch may grow, how many bytes may wait behind it, and how many one fetch brings."""
 
     records: int = 5_000
-    bytes: int = 16 << 20
-    waiting: int = 32 << 20
+    bytes: int = 8 << 20
+    waiting: int = 1 << 20
+    fetch: int = 1 << 20
 
 
 class Sink(Protocol):

@@ -21,6 +21,7 @@ from speech_experiment_infra.settings import Settings
 
 from .faust_app import ReaderApp, build_app
 from .feed import Feed
+from .memory import release_memory
 from .sink import Incoming, Sink, WrongLog
 from .status import Meter, PartitionStatus, Status
 
@@ -50,6 +51,7 @@ class Worker:
         self._meter = Meter()
         self._started = time.time()
         self._progress = time.monotonic()
+        self._tidied = 0
 
     @property
     def group(self) -> str:
@@ -57,32 +59,38 @@ class Worker:
         return f"{self._sink.name}-v{self._sink.version}"
 
     async def run(self, stopping: asyncio.Event) -> None:
+        stop = asyncio.create_task(_until(stopping))
+        tasks = [asyncio.create_task(self._open(), name=f"{self.group} opens")]
+        app: ReaderApp | None = None
+        try:
+            await _first(stop, *tasks)
+            if not stop.done():
+                app = self._build()
+                tasks = self._start(app)
+                await _first(stop, *tasks)
+            log.info("%s stops", self.group)
+        finally:
+            await self._leave(app, [stop, *tasks])
+
+    async def _open(self) -> None:
         await self._sink.open(await cluster_id(self._settings, self._sink.topic))
+
+    def _build(self) -> ReaderApp:
         app = build_app(
             self._settings,
             group=self.group,
             topic=self._sink.topic,
             feed=self._feed,
+            fetch_bytes=self._sink.limits.fetch,
             locate=self._locate,
             instance=self._instance,
         )
         app.finalize()
-        tasks = [
-            asyncio.create_task(work, name=f"{self.group} {name}")
-            for name, work in {
-                "application": self._serve(app),
-                "writer": self._write(),
-                "reporter": self._report(app),
-                "stop": _until(stopping),
-            }.items()
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            log.info("%s stops", self.group)
-        finally:
-            await self._leave(app, tasks)
+        return app
+
+    def _start(self, app: ReaderApp) -> list[asyncio.Task[None]]:
+        work = {"application": self._serve(app), "writer": self._write(), "reporter": self._report(app)}
+        return [asyncio.create_task(each, name=f"{self.group} {name}") for name, each in work.items()]
 
     async def _serve(self, app: ReaderApp) -> None:
         """Starts the application; returns only by raising what crashed it."""
@@ -121,6 +129,7 @@ class Worker:
             status = self._status(app)
             self._watch(status)
             await self._sink.report(status)
+            self._tidy(status)
 
     def _watch(self, status: Status) -> None:
         idle = time.monotonic() - self._progress
@@ -128,6 +137,12 @@ class Worker:
             self._progress = time.monotonic()
         elif idle > _STALL_SECONDS and not self._writing.locked():
             raise Stalled(f"{self.group}: {status.lag} records wait, none was written for {idle:.0f} s")
+
+    def _tidy(self, status: Status) -> None:
+        """Hands memory back once the work is done."""
+        if status.lag == 0 and status.batches != self._tidied:
+            self._tidied = status.batches
+            release_memory()
 
     def _status(self, app: ReaderApp) -> Status:
         partitions = {
@@ -151,19 +166,27 @@ class Worker:
             latency_ms=self._meter.latency_ms,
         )
 
-    async def _leave(self, app: ReaderApp, tasks: list[asyncio.Task[None]]) -> None:
+    async def _leave(self, app: ReaderApp | None, tasks: list[asyncio.Task[None]]) -> None:
         """Finishes the batch under way, leaves the group, closes the sink; all within bounds."""
         async with asyncio.timeout(_STOP_SECONDS):
             async with self._writing:
                 for task in tasks:
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await app.stop()
+            if app is not None:
+                await app.stop()
             await self._sink.close()
 
 
 async def _until(event: asyncio.Event) -> None:
     await event.wait()
+
+
+async def _first(*tasks: asyncio.Task[None]) -> None:
+    """Waits for the first of the tasks, and raises what it raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
 
 
 async def cluster_id(settings: Settings, topic: str) -> str:
