@@ -52,9 +52,11 @@ _NOT_SETTINGS = frozenset(
 )
 _HTTP_STATUS = {60: 404, 62: 400, 81: 404, 115: 404, 516: 403}
 _MAX_INSERT_HEAD_BYTES = 1 << 20
+_INSERT_WITHIN_BYTES = 256
 
 _INSERT = re.compile(r"\s*INSERT\s+INTO\s", re.IGNORECASE)
-_INPUT_FORMAT = re.compile(r"\s+FORMAT\s+(\w+)[ \t]*(?:\r?\n|\Z)", re.IGNORECASE)
+_FORMAT_AND_ROWS = re.compile(r"\s+FORMAT\s+(\w+)[ \t]*\r?\n", re.IGNORECASE)
+_FORMAT_AT_END = re.compile(r"\s+FORMAT\s+(\w+)\s*\Z", re.IGNORECASE)
 _QUOTED_OR_LIST = re.compile(r"`(?:\\.|[^`])*`|\"(?:\\.|[^\"])*\"|\([^()]*\)")
 _CARRIES_ROWS = re.compile(r"\b(?:SELECT|VALUES|INFILE|WITH)\b", re.IGNORECASE)
 _OUTPUT_FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
@@ -141,12 +143,12 @@ def _statement(sql: str, fields: dict[str, str]) -> Statement:
 def _split_insert(query: str, body: Body) -> tuple[str, str, Iterator[bytes]] | None:
     """(statement without FORMAT, input format, rows) of an insert whose rows are in the body."""
     if query:
-        found = _insert_head(query)
-        return (query[: found.start()], found[1], iter(body)) if found and found.end() == len(query) else None
-    text = body.peek(1).decode("latin-1")
+        found = _insert_format(query, _FORMAT_AT_END)
+        return (query[: found.start()], found[1], iter(body)) if found else None
+    text = body.peek(_INSERT_WITHIN_BYTES).decode("latin-1")
     if not _INSERT.match(text):
         return None
-    while not (found := _insert_head(text)):
+    while not (found := _insert_format(text, _FORMAT_AND_ROWS)):
         longer = body.peek(len(text) + 1).decode("latin-1")
         if len(longer) == len(text) or len(text) > _MAX_INSERT_HEAD_BYTES:
             return None
@@ -155,11 +157,11 @@ def _split_insert(query: str, body: Body) -> tuple[str, str, Iterator[bytes]] | 
     return head[: found.start()].decode(), found[1], iter(body)
 
 
-def _insert_head(text: str) -> re.Match[str] | None:
+def _insert_format(text: str, clause: re.Pattern[str]) -> re.Match[str] | None:
     """The FORMAT clause of an insert of data; None for every other statement."""
     if not _INSERT.match(text):
         return None
-    found = _INPUT_FORMAT.search(text)
+    found = clause.search(text)
     if found and not _CARRIES_ROWS.search(_QUOTED_OR_LIST.sub(" ", text[: found.start()])):
         return found
     return None

@@ -1,0 +1,59 @@
+"""One embedded stack for all tests that ask for it: real Kafka, Postgres, chDB and S3."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from speech_experiment_infra.settings import Settings, load_settings
+
+START_TIMEOUT_S = 240
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """Where the stack of this test session is, and how to log in to it."""
+
+    data_dir: Path
+    settings: Settings
+    url: str
+    key: str
+    """Admin key of the workspace ``default``."""
+
+
+def command_line(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """A server command of ``speech-tracker``, away from the configuration of whoever runs the tests."""
+    program = "from speech_experiment_infra.commands import app; app()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "XDG_CONFIG_HOME": str(home / "config")},
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """The stack, started once, with projections running; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="tracker-tests-") as folder:
+        home = Path(folder)
+        data_dir = home / "data"
+        place = ("--data-dir", str(data_dir))
+        started = command_line("up", *place, "--port", "0", "--detach", home=home)
+        assert started.returncode == 0, started.stdout + started.stderr
+        try:
+            settings = load_settings(data_dir / "settings.json")
+            key = (data_dir / "admin.key").read_text().strip()
+            yield RunningStack(data_dir, settings, settings.url, key)
+        finally:
+            stopped = command_line("down", *place, home=home)
+            assert stopped.returncode == 0, stopped.stderr

@@ -1,0 +1,68 @@
+"""Settings: sources, derived values, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from speech_experiment_infra.settings import SETTINGS_FILE_VARIABLE, Settings, load_settings
+
+
+def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"port": 1234, "workspace": "speech"}')
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
+    monkeypatch.setenv("SPEECH_TRACKER_SERVER_PORT", "4321")
+    settings = Settings()
+    assert (settings.port, settings.workspace) == (4321, "speech")
+    assert Settings(port=1).port == 1
+
+
+def test_a_settings_file_that_is_gone_is_an_error_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, "/nowhere/settings.json")
+    with pytest.raises(FileNotFoundError, match="speech-tracker up"):
+        Settings()
+
+
+def test_written_settings_are_read_back(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, kafka_username="tracker", kafka_password="secret", partitions=1)
+    file = tmp_path / "settings.json"
+    file.write_text(settings.model_dump_json(exclude_defaults=True))
+    assert load_settings(file) == settings
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, "http://127.0.0.1:8765"),
+        ({"host": "0.0.0.0", "port": 80}, "http://127.0.0.1:80"),  # noqa: S104
+        ({"host": "::1"}, "http://[::1]:8765"),
+        ({"public_url": "https://speech.example/"}, "https://speech.example"),
+    ],
+)
+def test_url_is_what_users_write(values: dict[str, object], url: str) -> None:
+    assert Settings.model_validate(values).url == url
+
+
+def test_security_protocol_follows_the_credentials() -> None:
+    assert Settings().security_protocol == "PLAINTEXT"
+    assert Settings(kafka_username="tracker").security_protocol == "SASL_PLAINTEXT"
+    assert Settings(kafka_username="t", kafka_security_protocol="SASL_SSL").security_protocol == "SASL_SSL"
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(
+        Settings(kafka_password="hidden1", s3_secret_key="hidden2", clickhouse_url="http://a:hidden3@b")
+    )
+    assert "hidden" not in shown
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("s3_endpoint", "http://127.0.0.1:9000"), ("clickhouse_url", "clickhouse://x"), ("partitions", 0)],
+)
+def test_wrong_values_name_their_field(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Settings.model_validate({field: value})
