@@ -140,7 +140,7 @@ async def poisoned(stack: Stack, dice: random.Random, good: int, bad: int) -> tu
 
 def parked(stack: Stack) -> int:
     return sum(
-        projection["dead_letters"] for projection in stack.get("/api/v1/status")["projections"].values()
+        projection["dead_letters"] for projection in stack.get("/api/v1/status")["projections"]
     )
 
 

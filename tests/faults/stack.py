@@ -76,7 +76,7 @@ class Stack:
 
     def children(self) -> dict[str, int]:
         """Name → pid of the supervised processes that are running now."""
-        from speech_experiment_infra.supervisor import stack_status
+        from speech_experiment_infra.state import stack_status
 
         return {
             name: child["pid"] for name, child in stack_status(self.data)["children"].items() if child["pid"]
@@ -88,7 +88,7 @@ class Stack:
 
     def kill_everything(self) -> None:
         """Supervisor and children at once, as when the machine goes down without a word."""
-        from speech_experiment_infra.supervisor import stack_status
+        from speech_experiment_infra.state import stack_status
 
         for pid in [stack_status(self.data)["pid"], *self.children().values()]:
             with contextlib.suppress(ProcessLookupError):
@@ -145,7 +145,7 @@ class Stack:
         return len({path.parent for path in spool.glob("**/*.seg")}) if spool.exists() else 0
 
     def lag(self) -> int:
-        return sum(projection["lag"] for projection in self.get("/api/v1/status")["projections"].values())
+        return sum(projection["lag"] for projection in self.get("/api/v1/status")["projections"])
 
 
 @contextlib.contextmanager
