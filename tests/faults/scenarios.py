@@ -22,7 +22,7 @@ from .deliveries import HandmadeRun, garbage, poison, post
 from .oracle import Testimony, Verdict, judge
 from .stack import Stack
 
-CONSUMERS = ("consumer-metadata", "consumer-metrics")
+CONSUMERS = ("consumers-metadata", "consumers-metrics")
 
 
 async def verdict_of(stack: Stack, *witnesses: Path) -> Verdict:

@@ -37,7 +37,7 @@ async def test_a_killed_trainer_loses_nothing_that_returned(
 
 
 @pytest.mark.parametrize(
-    "victim", ["consumer-metadata", "consumer-metrics", "api", "store", "kafka", "postgres"]
+    "victim", ["consumers-metadata", "consumers-metrics", "api", "store", "kafka", "postgres"]
 )
 async def test_a_killed_server_process_loses_and_doubles_nothing(
     stack: Stack, tmp_path: Path, dice: random.Random, victim: str

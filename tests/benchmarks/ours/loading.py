@@ -104,7 +104,7 @@ def wrong_runs(stack: Stack, sent: Sent) -> list[str]:
     stored = {
         int(run): (int(points), float(total), int(records))
         for run, points, total, records in stack.rows(
-            f"select run, count(), sum(value), uniqExact(offset) from {stack.points_table} final group by run"
+            f"select run, count(), sum(value), uniqExact(inverted_offset) from {stack.points_table} final group by run"
         )
     }
     plain = dict(stack.rows(f"select run, count() from {stack.points_table} group by run"))
