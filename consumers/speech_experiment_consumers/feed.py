@@ -40,6 +40,11 @@ class Feed:
         """Bytes waiting."""
         return self._size
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a batch can be taken at once."""
+        return bool(self._bundles)
+
     def put(self, bundle: Bundle) -> None:
         self._bundles.append(bundle)
         self._size += bundle.size
