@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def down(data_dir: DataDir = None) -> None:
     console = Console(stderr=True, highlight=False)
     state = StackState.load(folder)
     if state is None:
-        console.print(f"No stack runs in {folder}.")
+        console.print(f"No stack runs in {folder}.", soft_wrap=True)
         return
     running = state.identity.send(signal.SIGTERM)
     with console.status("stopping"):
@@ -79,7 +80,8 @@ def down(data_dir: DataDir = None) -> None:
         time.sleep(_POLL_S)
     try:
         with owned(folder):  # which also ends what a killed supervisor left
-            console.print(f"Stopped the stack in {folder}." if running else f"No stack runs in {folder}.")
+            text = f"Stopped the stack in {folder}." if running else f"No stack runs in {folder}."
+            console.print(text, soft_wrap=True)
     except RefusedError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(REFUSED) from error
@@ -189,7 +191,8 @@ def _explain_failure(console: Console, folder: Path, pid: int, log: Path) -> Non
 
 def _greet(console: Console, folder: Path, url: str, took_s: float, *, here: bool) -> None:
     key = _admin_key(folder)
-    stop = "Ctrl-C" if here else f"speech-tracker down --data-dir {folder}"
+    elsewhere = "" if folder == default_data_dir().absolute() else f" --data-dir {shlex.quote(str(folder))}"
+    stop = "Ctrl-C" if here else f"speech-tracker down{elsewhere}"
     console.print(f"\n[bold]The speech experiment tracker is up[/bold] ({took_s:.1f} s)")
     console.print(f"  URL    [bold]{url}[/bold]   (API documentation: {url}/api/v1/docs)", soft_wrap=True)
     if key:
