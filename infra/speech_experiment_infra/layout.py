@@ -147,7 +147,9 @@ def open_layout(data_dir: Path, *, host: str | None = None, port: int | None = N
             "kafka_username": USER,
             "kafka_password": broker.password,
         }
-        values |= {"partitions": 1, "replication_factor": 1}
+        # One broker gains nothing from more than one partition; tests ask for more.
+        partitions = given.partitions if "partitions" in elsewhere else 1
+        values |= {"partitions": partitions, "replication_factor": 1}
     if store_port is not None:
         values["clickhouse_url"] = f"http://default:{kept['store']}@127.0.0.1:{store_port}/{DATABASE}"
     if objects:

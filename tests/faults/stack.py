@@ -41,8 +41,9 @@ def speech_tracker(
 class Stack:
     """An embedded stack in a folder of its own, with the homes of its clients beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, partitions: int = 1) -> None:
         self.folder = folder
+        self.partitions = partitions
         self.data = folder / "data"
         self.port = free_port()
         (folder / "home").mkdir(parents=True, exist_ok=True)
@@ -52,6 +53,7 @@ class Stack:
         """What a client of this stack needs in its environment."""
         return {
             "HOME": str(self.folder / "home"),
+            "SPEECH_TRACKER_SERVER_PARTITIONS": str(self.partitions),
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
             "SPEECH_TRACKER_SPOOL_DIR": str(self.folder / "spool"),
             "SPEECH_TRACKER_URL": f"http://127.0.0.1:{self.port}",
@@ -149,8 +151,8 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
-    stack = Stack(folder)
+def running_stack(folder: Path, partitions: int = 1) -> Iterator[Stack]:
+    stack = Stack(folder, partitions)
     stack.up()
     try:
         yield stack
