@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from speech_experiment_infra.connections import kafka_producer
-from speech_experiment_schemas import decode
+from speech_experiment_schemas.ids import partition_of
 
 from .deliveries import HandmadeRun, garbage, poison, post
 from .oracle import Testimony, Verdict, judge
@@ -138,10 +138,55 @@ async def poisoned(stack: Stack, dice: random.Random, good: int, bad: int) -> tu
     return await judge(stack.settings, run.testimony), parked(stack) - parked_before
 
 
+async def misplaced(stack: Stack, dice: random.Random, calls: int) -> tuple[Verdict, Verdict]:
+    """Records in a partition that is not theirs are parked; a replay fills the gap that they left."""
+    run = HandmadeRun(dice)
+    run.log(calls)
+    post(stack, run.frame())
+    records = run.metrics(run.random_cuts())
+    home = partition_of(run.id.bytes, stack.partitions)
+    strays = set(dice.sample(range(1, len(records) - 1), min(3, len(records) - 2)))
+    async with kafka_producer(stack.settings) as producer:
+        for index, record in enumerate(records):
+            partition = (home + 1) % stack.partitions if index in strays else home
+            await producer.send_and_wait("metrics", record, key=run.id.bytes, partition=partition)
+    stack.wait_quiet()
+    before = await judge(stack.settings, run.testimony)
+    for letter in stack.get("/api/v1/dead-letters?projection=metrics&limit=1000")["dead_letters"]:
+        if letter["reason"] == "wrong_partition":
+            status, body = stack.request(f"/api/v1/dead-letters/metrics/{letter['id']}/replay", method="POST")
+            assert status == 200, body
+    stack.wait_quiet()
+    return before, await judge(stack.settings, run.testimony)
+
+
+async def starved(stack: Stack, folder: Path) -> tuple[Verdict, int]:
+    """A spool too small, and no server to empty it: training goes on, and what was dropped is named.
+
+    Returns the verdict and how many calls the ledger says were given up.
+    """
+    witness = folder / "starved.witness"
+    stack.kill("api", signal.SIGSTOP)
+    trainer = stack.trainer(witness, "starved", 60_000, environment={"SPEECH_TRACKER_SPOOL_QUOTA": "2500000"})
+    try:
+        _wait_for(lambda: witness.exists() and b"starved/n=59999" in _tail(witness), timeout=60)
+    finally:
+        stack.kill("api", signal.SIGCONT)
+    _finish([trainer])
+    verdict = await verdict_of(stack, witness)
+    (run,) = Testimony.read(witness).runs
+    lanes = stack.get(f"/api/v1/runs/{run}/delivery")["producers"]
+    return verdict, sum(lane["voided"] for lane in lanes)
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 500))
+        return file.read()
+
+
 def parked(stack: Stack) -> int:
-    return sum(
-        projection["dead_letters"] for projection in stack.get("/api/v1/status")["projections"]
-    )
+    return sum(projection["dead_letters"] for projection in stack.get("/api/v1/status")["projections"])
 
 
 def _wait_for(condition: Callable[[], bool], timeout: float = 30) -> None:
@@ -150,12 +195,3 @@ def _wait_for(condition: Callable[[], bool], timeout: float = 30) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("the trainer did not start")
         time.sleep(0.01)
-
-
-def stop_cleanly(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
-
-
-def seqs_of(records: list[bytes]) -> list[tuple[int, int]]:
-    return [(envelope.seq, envelope.last) for envelope in map(decode, records)]

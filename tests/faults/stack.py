@@ -125,11 +125,15 @@ class Stack:
             time.sleep(0.1)
         raise TimeoutError(f"the stack was not ready within {timeout} s")
 
-    def trainer(self, witness: Path, name: str, steps: int, *options: str) -> subprocess.Popen[bytes]:
+    def trainer(
+        self, witness: Path, name: str, steps: int, *options: str, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Starts tests.faults.trainer as a process of its own."""
         command = [sys.executable, "-m", "tests.faults.trainer", str(witness), name, str(steps), *options]
         log = (self.folder / f"{name}.log").open("wb")
-        return subprocess.Popen(command, env=os.environ | self.environment, stdout=log, stderr=log)
+        return subprocess.Popen(
+            command, env=os.environ | self.environment | (environment or {}), stdout=log, stderr=log
+        )
 
     def wait_quiet(self, timeout: float = 90) -> None:
         """Until every spool is delivered and every projection stands at the end of its topic."""

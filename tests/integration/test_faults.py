@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ SEED = int(os.environ.get("SPEECH_TRACKER_TEST_SEED", random.SystemRandom().rand
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("faults")) as running:
+    with running_stack(tmp_path_factory.mktemp("faults"), partitions=3) as running:
         yield running
 
 
@@ -78,3 +79,33 @@ async def test_poison_is_parked_and_the_good_arrive(stack: Stack, dice: random.R
     verdict, parked = await scenarios.poisoned(stack, dice, 1_000, 20)
     assert verdict.clean, verdict
     assert parked == 20
+
+
+async def test_a_parked_range_that_is_replayed_fills_its_gap(stack: Stack, dice: random.Random) -> None:
+    before, after = await scenarios.misplaced(stack, dice, 200)
+    assert before.lost > 0
+    assert after.clean, after
+
+
+async def test_what_a_full_spool_drops_is_named_and_nothing_else_is_missing(
+    stack: Stack, tmp_path: Path
+) -> None:
+    verdict, voided = await scenarios.starved(stack, tmp_path)
+    assert 0 < verdict.lost <= voided, verdict
+    verdict.lost = 0
+    assert verdict.clean, verdict
+
+
+def test_another_log_under_the_same_databases_is_refused(tmp_path: Path) -> None:
+    with running_stack(tmp_path) as stack:
+        stack.trainer(tmp_path / "witness", "early", 10).wait(60)
+        stack.wait_quiet()
+        stack.down()
+        swap_log(stack)
+        with pytest.raises(RuntimeError, match="another log"):
+            stack.up()
+
+
+def swap_log(stack: Stack) -> None:
+    """Puts an empty log in the place of the one that the databases were made from."""
+    shutil.rmtree(stack.data / "kafka")

@@ -91,19 +91,21 @@ def _log_and_die(name: str, folder: Path) -> None:
 
 def process(subject: ModuleType, folder: Path, quick: bool) -> dict[str, float]:
     """process (s): a whole interpreter that imports, starts a run, logs once and finishes; the median."""
+    taken = scripts(subject.SCRIPT, folder, 3 if quick else 6)
+    return {"process": percentile(taken, 50), "process_max": max(taken)}
+
+
+def scripts(script: str, folder: Path, times: int) -> list[float]:
+    """Seconds that each process with the script takes, given a fresh folder; the first one warms up."""
     taken = []
-    for i in range(3 if quick else 6):
+    for i in range(times):
         place = folder / f"process-{i}"
-        place.mkdir()
+        place.mkdir(parents=True)
+        command = [sys.executable, "-c", script, str(place)]
         start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", subject.SCRIPT, str(place)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=place,
-        )
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=place)
         taken.append(time.perf_counter() - start)
-    return {"process": percentile(taken[1:], 50), "process_max": max(taken[1:])}
+    return taken[1:]
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 
 from speech_experiment_projections.derived import Derived, derive
-
-from .logs import configs, tags
+from tests.unit.projections.logs import configs, tags
 
 
 def column(name: str, config: dict[str, Any], tagged: dict[str, str] | None = None) -> Any:

@@ -18,8 +18,16 @@ from speech_experiment_schemas.experiments import (
     ExperimentUpdated,
 )
 from speech_experiment_schemas.runs import RunStarted
-
-from .logs import EXPERIMENT, RUN, TARGETS, admitted, experiment_logs, fold_experiment, record, seal
+from tests.unit.projections.logs import (
+    EXPERIMENT,
+    RUN,
+    TARGETS,
+    admitted,
+    experiment_logs,
+    fold_experiment,
+    record,
+    seal,
+)
 
 Log = list[tuple[int, msgspec.Struct]]
 

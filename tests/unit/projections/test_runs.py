@@ -22,8 +22,7 @@ from speech_experiment_schemas.runs import (
     RunStarted,
     RunTagged,
 )
-
-from .logs import EXPERIMENT, RUN, admitted, fold_run, record, run_logs, seal
+from tests.unit.projections.logs import EXPERIMENT, RUN, admitted, fold_run, record, run_logs, seal
 
 Log = list[tuple[int, msgspec.Struct]]
 

@@ -8,8 +8,7 @@ from hypothesis import given
 
 from speech_experiment_projections.texts import clean_text, to_json
 from speech_experiment_projections.trees import Param, merge, params
-
-from .logs import configs
+from tests.unit.projections.logs import configs
 
 
 @given(configs, configs, configs)
