@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -15,17 +15,19 @@ from speech_experiment_schemas.ids import birth_name, experiment_id, uuid7
 from speech_experiment_schemas.runs import RunStarted
 
 from .config import OnError, resolve
-from .ending import end_with_process
 from .errors import TrackerError
 from .experiment import Experiment
 from .guard import Problems, quietly, say
 from .run import Run
-from .session import Session
+from .session import ID_VARIABLE, Session, shared_run_id
 from .spool.producers import Producer
 from .spool.streams import OnFull
 
+if TYPE_CHECKING:
+    from .http import ApiClient
+    from .queries import Frame, RunRecord
+
 DEFAULT_EXPERIMENT = "default"
-_ID_VARIABLE = "SPEECH_TRACKER_RUN_ID"
 
 
 class Client:
@@ -111,27 +113,59 @@ class Client:
         id              shared by the ranks of a distributed run; else SPEECH_TRACKER_RUN_ID
         capture_output  log stdout and stderr too; by default in scripts, not in notebooks
         """
+        if resume is not None:
+            from .resume import find
+
+            earlier = find(self, resume, name, experiment)
+            if earlier is not None:
+                return self.resume_run(earlier, tags=tags, config=config, capture_output=capture_output)
         experiment = experiment or Experiment(
             self, experiment_id(self.config.workspace, DEFAULT_EXPERIMENT), DEFAULT_EXPERIMENT
         )
-        run_id = UUID(str(id or os.environ.get(_ID_VARIABLE) or uuid7()))
+        run_id = UUID(str(id or os.environ.get(ID_VARIABLE) or shared_run_id() or uuid7()))
         run = Run(self, run_id, name=name or _made_up_name(run_id), experiment=experiment)
-        self._begin(run, tags, config, notes)
-        return run
+        return self._begin(run, tags, config, notes, capture_output)
 
-    def _begin(self, run: Run, tags: Mapping[str, Any] | None, config: Any, notes: str | None) -> None:
+    def resume_run(
+        self,
+        run: UUID | str,
+        *,
+        from_step: int | None = None,
+        tags: Mapping[str, Any] | None = None,
+        config: Any = None,
+        capture_output: bool | None = None,
+    ) -> Run:
+        """Goes on with a run as its next attempt.
+
+        The run then has last_step and config of the attempts before; newest_checkpoint() finds the file
+        to load. from_step: earlier attempts count up to this step; by default the newest checkpoint's.
+        """
+        from .resume import resumed
+
+        found = resumed(self, UUID(str(run)), from_step)
+        return self._begin(found, tags, config, None, capture_output)
+
+    def _begin(
+        self, run: Run, tags: Mapping[str, Any] | None, config: Any, notes: str | None, capture: bool | None
+    ) -> Run:
         if self.config.mode == "disabled":
-            return
+            return run
         try:
-            run._attach(child=False)
+            run._attach()
             if not self.session.ranks.rank and run.attempt == 1:
                 self._say_started(run, tags, notes)
-            end_with_process(run)
             run._start_drain()
-        except Exception as error:  # noqa: BLE001
+            from .output import is_interactive
+
+            if capture or (capture is None and not is_interactive()):
+                run._capture_output()
+        except Exception as error:  # noqa: BLE001 - training goes on without a tracker
             self._problems.swallow(error)
+        if run.attempt > 1 and tags:
+            run.set_tags(tags)
         if config is not None:
             run.log_config(config)
+        return run
 
     @staticmethod
     def _say_started(run: Run, tags: Mapping[str, Any] | None, notes: str | None) -> None:
@@ -161,7 +195,50 @@ class Client:
 
     def wait_queryable(self, positions: list[str], timeout: float) -> bool:
         """Whether queries show what was written at these positions (topic:partition:offset), in time."""
-        raise TrackerError("not there yet")
+        if not positions:
+            return True
+        query = {"positions": ",".join(positions), "timeout": max(timeout, 0.0)}
+        try:
+            self.api().get("/api/v1/wait", query)
+        except TrackerError as error:
+            if error.status == 408:
+                return False
+            raise
+        return True
+
+    # Queries.
+
+    def api(self) -> ApiClient:
+        """A connection to the server; raises TrackerError when none is known."""
+        if self.config.url is None:
+            raise TrackerError(
+                "no server is known", "set SPEECH_TRACKER_URL, or start one: speech-tracker up"
+            )
+        from .http import ApiClient
+
+        return ApiClient(self.config.url, self.config.api_key)
+
+    def search_runs(
+        self,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        order_by: str | None = None,
+        limit: int | None = 50,
+        as_of: str | None = None,
+    ) -> Frame:
+        """Runs by the filter language, for example "task = 'asr' and params.encoder_layers >= 12".
+
+        order_by  for example "metrics.val_wer" or "created_at desc"
+        limit     None: all of them
+        """
+        from .queries import search_runs
+
+        return search_runs(self.api(), filter, order_by, limit, as_of)
+
+    def get_run(self, run: Run | UUID | str, as_of: str | None = None) -> RunRecord:
+        """All that the server knows of a run; raises TrackerError (status 404) for an unknown one."""
+        from .queries import get_run
+
+        return get_run(self.api(), run.id if isinstance(run, Run) else run, as_of)
 
 
 def _made_up_name(run_id: UUID) -> str:

@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Any
 from .guard import quietly
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .lifecycle import Lifecycle
 
 MAX_TRACEBACK = 100_000
-_runs: dict[int, Run] = {}
+_runs: dict[int, Lifecycle] = {}
 _state: dict[str, Any] = {"installed": False, "error": None, "sigterm": None}
 
 
-def end_with_process(run: Run) -> None:
-    """Sees to it that a run ends when its process does."""
+def end_with_process(run: Lifecycle, *, child: bool = False) -> None:
+    """Sees to it that a run ends when its process does; child: the process was forked."""
     _runs[id(run)] = run
+    if child and "multiprocessing.util" in sys.modules:
+        _end_with_worker()
     if _state["installed"]:
         return
     _state["installed"] = True
     atexit.register(_at_exit)
     _chain_excepthook()
     _chain_sigterm()
-    if "multiprocessing.util" in sys.modules:
-        _end_with_worker()
 
 
-def forget(run: Run) -> None:
+def forget(run: Lifecycle) -> None:
     """The run has ended by itself."""
     _runs.pop(id(run), None)
 
@@ -45,7 +45,7 @@ def _at_exit() -> None:
             quietly(lambda run=run: _end(run))  # type: ignore[misc]
 
 
-def _end(run: Run) -> None:
+def _end(run: Lifecycle) -> None:
     error = _state["error"]
     if _state["sigterm"]:
         run._end("terminated by SIGTERM", 0.0, "cancelled")

@@ -39,7 +39,7 @@ class Frame(Sequence[Row]):
     def to_pandas(self) -> pd.DataFrame:
         """A pandas frame; nested dicts become dotted columns (metrics.val_wer)."""
         pandas = _need("pandas")
-        return pandas.DataFrame([flat(row) for row in self.rows])  # type: ignore[no-any-return]
+        return pandas.DataFrame([flat(row) for row in self.rows])
 
     def to_polars(self) -> pl.DataFrame:
         """A polars frame; nested dicts become dotted columns."""
@@ -58,7 +58,7 @@ class RunRecord(Row):
 
     def __init__(self, row: Row, api: ApiClient) -> None:
         super().__init__(row)
-        self._api = api
+        self.api = api
 
     @property
     def id(self) -> UUID:
@@ -69,14 +69,14 @@ class RunRecord(Row):
 
         Raises TrackerError when the run has no such metric.
         """
-        curves = curves_of(self._api, self.id, [key], points=points, axis=axis, **options)
+        curves = curves_of(self.api, self.id, [key], points=points, axis=axis, **options)
         if key not in curves:
             raise TrackerError(f"run {self.id} has no metric {key!r}", "see run['metrics'] for the names")
         return curves[key]
 
     def artifacts(self) -> Frame:
         """The run's artifacts, newest last."""
-        return Frame(self._api.get(f"/api/v1/runs/{self.id}/artifacts")["artifacts"])
+        return Frame(self.api.get(f"/api/v1/runs/{self.id}/artifacts")["artifacts"])
 
     def newest_checkpoint(self) -> Row | None:
         """The newest artifact of type checkpoint."""

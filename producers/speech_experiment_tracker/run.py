@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from speech_experiment_schemas.runs import (
-    RunConfigured,
-    RunFailed,
-    RunFinished,
-    RunLink,
-    RunLinked,
-    RunNoted,
-    RunRenamed,
-    RunTagged,
-)
+from speech_experiment_schemas.runs import RunConfigured, RunLink, RunLinked, RunNoted, RunRenamed, RunTagged
 
-from .errors import TrackerError
-from .guard import Problems, guarded
-from .spool.producers import Producer
+from .artifacts import ArtifactMethods
+from .guard import guarded
 from .values import microseconds, number, split_points, whole
 
 if TYPE_CHECKING:
     from .client import Client
     from .experiment import Experiment
+    from .queries import Frame
 
-FINISH_TIMEOUT = 30.0
 _MAX_CALL_KEYS = 2_000
 
 
-class Run:
-    """One run. Every method is safe in threads and forked children, and returns without waiting.
+class Run(ArtifactMethods):
+    """One run. Every method may be called by any thread and in forked children, and does not wait.
 
     A call that returned survives `kill -9` of the process; the drain, a process of its own, delivers
     it. Nothing raises into the training loop unless the client was made with on_error="raise".
@@ -45,6 +32,7 @@ class Run:
     experiment  the experiment it belongs to
     attempt     1, or more for a resumed run
     last_step   of the attempts before, where it is known
+    config      as logged so far, by the attempts before too
     """
 
     def __init__(
@@ -55,24 +43,13 @@ class Run:
         name: str,
         experiment: Experiment | None = None,
         attempt: int = 1,
-        last_step: int | None = None,
-        config: Mapping[str, Any] | None = None,
+        from_step: int | None = None,
     ) -> None:
-        self.id = run_id
+        super().__init__(client, run_id, attempt, from_step)
         self.name = name
         self.experiment = experiment
-        self.attempt = attempt
-        self.last_step = last_step
-        self.config: dict[str, Any] = dict(config or {})
-        self._client = client
-        self._problems = Problems(client.on_error)
-        self._producer: Producer | None = None
-        self._lock = threading.RLock()
-        self._state: Literal["running", "finished"] = "running"
-        self._log: Any = self._not_open
-        self._pid = os.getpid()
-        self._exit_reason: BaseException | None = None
-        self._before_end: list[Any] = []
+        self.last_step: int | None = None
+        self.config: dict[str, Any] = {}
 
     # What is logged.
 
@@ -173,175 +150,9 @@ class Run:
             other = target.id if isinstance(target, Run) else UUID(str(target))
             self._open().emit(RunLinked(kind=kind, target=other, removed=removed))
 
-    # The producer behind it.
-
-    def _open(self) -> Producer:
-        """This process's producer; in a forked child a new one, made at its first call."""
-        producer = self._producer
-        if producer is not None and not producer.forked:
-            return producer
-        with self._lock:
-            if self._producer is None or self._producer.forked:
-                self._attach(child=self._producer is not None)
-            assert self._producer is not None  # noqa: S101 - attached above
-            return self._producer
-
-    def _attach(self, *, child: bool) -> None:
-        session = self._client.session
-        producer = session.open(
-            self.id, attempt=self.attempt, from_step=self.last_step if not child else None, child=child
-        )
-        self._producer = producer
-        self._problems.count = producer.page.count
-        self._log = producer.metrics.log
-        if child:
-            from .ending import end_with_process
-
-            self._pid = os.getpid()
-            self._before_end.clear()
-            end_with_process(self)
-            self._start_drain()
-
-    def _start_drain(self) -> None:
-        if self._client.config.mode != "disabled":
-            try:
-                self._client.session.start_drain()
-            except OSError as error:
-                self._problems.note("no_drain", f"the drain cannot be started: {error}")
-
-    def _not_open(self, *arguments: Any) -> None:
-        raise KeyError
-
-    def _is_open(self, method: str) -> bool:
-        if self._client.config.mode == "disabled":
-            return False
-        if self._state == "finished":
-            raise TrackerError(
-                f"{method} was called after finish()", "client.resume_run(run.id) goes on with a run"
-            )
-        return True
-
-    # Its end.
-
-    def finish(self, timeout: float = FINISH_TIMEOUT) -> bool:
-        """Ends the run as completed and waits until everything is delivered, at most `timeout` seconds.
-
-        Whether all was delivered in time; the rest is delivered in the background. Offline runs do
-        not wait.
-        """
-        return self._end(None, timeout)
-
-    def fail(self, error: BaseException | str = "failed", timeout: float = FINISH_TIMEOUT) -> bool:
-        """Ends the run as failed, with the error's traceback; waits as finish does."""
-        return self._end(error, timeout)
-
-    def _end(
-        self,
-        error: BaseException | str | None,
-        timeout: float,
-        status: Literal["failed", "cancelled"] = "failed",
-    ) -> bool:
-        delivered = False
-        try:
-            with self._lock:
-                if self._state == "finished" or self._client.config.mode == "disabled":
-                    self._state = "finished"
-                    return True
-                if self._producer is None or self._producer.forked:
-                    return True
-                delivered = self._close(error, timeout, status)
-        except Exception as problem:  # noqa: BLE001
-            self._problems.swallow(problem)
-        return delivered
-
-    def _close(
-        self, error: BaseException | str | None, timeout: float, status: Literal["failed", "cancelled"]
-    ) -> bool:
-        from .ending import forget, traceback_of
-
-        producer = self._open()
-        for action in self._before_end:
-            action()
-        if not self._is_child and not self._client.session.ranks.rank:
-            if error is None:
-                producer.emit(RunFinished())
-            else:
-                line, text = traceback_of(error)
-                producer.emit(RunFailed(error=line, traceback=text, status=status))
-        self._log = self._not_open
-        self._state = "finished"
-        producer.close("finished" if error is None else "failed")
-        forget(self)
-        delivered = self._wait(timeout)
-        producer.release()
-        return delivered
-
-    @property
-    def _is_child(self) -> bool:
-        return self._producer is not None and bool(self._producer.meta.get("child"))
-
-    def flush(
-        self,
-        wait: Literal["disk", "acknowledged", "queryable"] = "acknowledged",
-        timeout: float = FINISH_TIMEOUT,
-    ) -> bool:
-        """Waits until what was logged so far is on the disk, in the log, or shown by queries.
-
-        Whether that was so within `timeout` seconds.
-        """
-        try:
-            return self._flush(wait, timeout)
-        except Exception as error:  # noqa: BLE001
-            self._problems.swallow(error)
-            return False
-
-    def _flush(self, wait: str, timeout: float) -> bool:
-        from .spool.keeper import keeper
-
-        if self._client.config.mode == "disabled" or self._producer is None:
-            return True
-        keeper.flush()
-        if wait == "disk":
-            return True
-        start = time.monotonic()
-        if not self._wait(timeout):
-            return False
-        if wait == "acknowledged":
-            return True
-        from .acknowledgement import positions_of
-
-        positions = self._final_positions or positions_of(self._producer.folder, list(self._producer.streams))
-        return self._client.wait_queryable(positions, timeout - (time.monotonic() - start))
-
-    _final_positions: list[str] | None = None
-
-    def _wait(self, timeout: float) -> bool:
-        """Whether all that was logged is acknowledged in time; offline there is nothing to wait for."""
-        producer = self._producer
-        if producer is None or self._final_positions is not None:
-            return True
-        self._start_drain()
-        if self._client.config.mode != "online" or timeout <= 0:
-            return False
-        from .acknowledgement import positions_of, wait_acknowledged
-
-        wanted = {name: stream.seq + stream.pending for name, stream in producer.streams.items()}
-        delivered = wait_acknowledged(producer.spool, producer.folder, wanted, timeout, self._start_drain)
-        if delivered and self._state == "finished":
-            self._final_positions = positions_of(producer.folder, list(producer.streams))
-        return delivered
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None or (isinstance(error, SystemExit) and not error.code):
-            self.finish()
-        else:
-            interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-            self._end(error, FINISH_TIMEOUT, "cancelled" if interrupted else "failed")
+    def curve(self, key: str, **options: Any) -> Frame:
+        """The run's own metric as the server shows it; see queries.RunRecord.curve."""
+        return self._client.get_run(self.id).curve(key, **options)
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r} {self.id}>"

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -22,6 +22,8 @@ from .spool.producers import Producer
 from .spool.streams import OnFull
 
 VERSION = "0.1.0"
+ID_VARIABLE = "SPEECH_TRACKER_RUN_ID"
+_RANKS_NAMESPACE = UUID("0d2c5cf3-8f0e-5a07-a3f2-5f4f6e9b61c1")
 
 
 class Ranks:
@@ -50,7 +52,8 @@ class Session:
         child      a forked process of one that logs already
         """
         opened = ProducerOpened(
-            role="trainer",
+            # A forked worker's end must not look like the run's.
+            role="service" if child else "trainer",
             rank=self.ranks.rank,
             world_size=self.ranks.world_size,
             attempt=attempt,
@@ -100,6 +103,27 @@ class Session:
     def start_drain(self) -> None:
         """Sees to it that a drain is alive; raises OSError when none can be started."""
         ensure(self.config.spool)
+
+
+def shared_run_id() -> UUID | None:
+    """An id that the workers of one launcher on this machine have in common; None for a single process.
+
+    Workers of several machines need SPEECH_TRACKER_RUN_ID, or an id given to start_run.
+    """
+    size = _number("WORLD_SIZE", 1)
+    if size < 2 or "RANK" not in os.environ or _number("LOCAL_WORLD_SIZE", 0) != size:
+        return None
+    _started.append(None)
+    launcher = os.getppid()
+    try:
+        born = open(f"/proc/{launcher}/stat").read().rsplit(")", 1)[1].split()[19]  # noqa: SIM115
+    except (OSError, IndexError):
+        return None
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return uuid5(_RANKS_NAMESPACE, f"{boot_id()}/{launcher}/{born}/{restart}/{len(_started)}")
+
+
+_started: list[None] = []
 
 
 def host_name() -> str:

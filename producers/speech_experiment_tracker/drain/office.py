@@ -66,20 +66,25 @@ class Office:
                 return
             self._runs[run] = changed
             for path in run.iterdir():
-                if path not in self.folders and (folder := ProducerFolder.read(path)):
-                    self.admit(folder)
+                if path not in self.folders and not self._admit_path(path):
+                    self._runs[run] = 0.0  # being made, or another process delivers it: look again
         except OSError:
             self._runs.pop(run, None)  # removed, its last producer was delivered
 
-    def admit(self, folder: ProducerFolder) -> None:
-        """Takes a producer's folder in, unless another process delivers it."""
+    def _admit_path(self, path: Path) -> bool:
+        folder = ProducerFolder.read(path)
+        return folder is not None and self.admit(folder)
+
+    def admit(self, folder: ProducerFolder) -> bool:
+        """Takes a producer's folder in; False when that has to be tried again."""
         if self.target_of(folder) is None and not self.cares_for(folder):
-            return
+            return True
         if self.target_of(folder) is not None and not folder.take():
-            return
+            return False
         self.folders[folder.path] = folder
         for lane in folder.lanes.values():
             self._round_of(folder, lane.stream).add(lane, folder)
+        return True
 
     def cares_for(self, folder: ProducerFolder) -> bool:
         """Whether a folder that has no server is watched all the same."""

@@ -39,7 +39,8 @@ class Contents:
             return None
         if artifact.size >= 0 and size != artifact.size:
             lane.problems["artifact_changed"] = lane.problems.get("artifact_changed", 0) + 1
-        if not self._stored(lane, file, sha256, size):
+        is_reference = artifact.event.get("storage", {}).get("kind") == "reference"
+        if not is_reference and not self._stored(lane, file, sha256, size):
             return None
         if artifact.owned:
             lane.leftovers.append(file)

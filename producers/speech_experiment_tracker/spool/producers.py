@@ -42,6 +42,8 @@ class Producer:
     meta     what the drain must know, written to producer.json
     subject  what the frames (producer.opened, …) are about
     opening  the events that begin each stream
+    contents number of the last artifact's content that was kept
+    on_fork  called in a forked child, where this producer is no longer its own
     """
 
     def __init__(
@@ -67,13 +69,18 @@ class Producer:
         self.forked = False
         self.closed = False
         self.dirty = False
+        self.contents = 0
+        self.on_fork: list[Callable[[], None]] = []
         self._opening = opening
         self._lock = threading.RLock()
         self._new_files = True
         self._create()
 
     def _create(self) -> None:
-        self.folder.mkdir(parents=True, mode=0o700)
+        for _ in range(3):
+            with contextlib.suppress(FileNotFoundError):  # the drain may be removing the run's folder
+                self.folder.mkdir(parents=True, mode=0o700)
+                break
         self.page = Page(self.folder)
         os.close(allocate(self.folder / "reserve", RESERVE_SIZE))
         (self.folder / META).write_bytes(msgspec.json.encode(self.meta))
@@ -152,6 +159,8 @@ class Producer:
         for stream in self.streams.values():
             stream.abandon()
         self.page.forget()
+        for hook in self.on_fork:
+            hook()
 
     # What the streams ask of their host.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 from uuid import UUID
 
-from ..errors import SpoolFull
+from ..errors import SpoolFull, TrackerError
 from .records import FRAME_SIZE, HEADER_SIZE, MAX_VOID, Header, encode_void
 from .segments import TAIL_RESERVE, Segment
 
@@ -54,6 +54,7 @@ class Stream:
         self.host = host
         self.name = name
         self.pending = 0
+        self.closed = False
         self.lock = threading.Lock()
         self.rolled: Callable[[], None] = lambda: None
         self.segment = Segment(host.folder, Header(host.run, host.id, name, 1, 0), size)
@@ -89,6 +90,8 @@ class Stream:
 
     def _make_room(self, size: int, droppable: bool) -> bool:
         """Whether a record of that size can be written now, after the VOID of what was dropped before."""
+        if self.closed:
+            raise TrackerError("the run is finished", "client.resume_run(run.id) goes on with a run")
         needed = size + (FRAME_SIZE + 16 if self.pending else 0)
         while self.segment.room() < needed:
             problem = self._roll(needed, droppable)
@@ -138,9 +141,11 @@ class Stream:
     def close(self, payload: bytes) -> None:
         """Writes the stream's last record, for which there is always room."""
         with self.lock:
+            self.closed = True
             if self.segment.room(reserve=True) >= len(payload) + 64:
                 self._name_dropped()
                 self.segment.write(payload)
+            self.segment.limit = 0  # whoever still logs takes the slow way, and is told
         self.host.touched(urgent=True)
 
     def release(self) -> None:

@@ -1,0 +1,243 @@
+"""A run's life in this process: its producer, forks, waiting, and its end."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+from uuid import UUID
+
+from speech_experiment_schemas.runs import RunFailed, RunFinished, RunOutput
+
+from .ending import end_with_process, forget, traceback_of
+from .errors import TrackerError
+from .guard import Problems
+from .spool.producers import Producer
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .output import Capture
+
+FINISH_TIMEOUT = 30.0
+Failure = BaseException | str | None
+Status = Literal["failed", "cancelled"]
+
+
+class Lifecycle:
+    """What Run is built on: see its methods finish, fail and flush."""
+
+    def __init__(self, client: Client, run_id: UUID, attempt: int, from_step: int | None) -> None:
+        self.id = run_id
+        self.attempt = attempt
+        self._from_step = from_step
+        self._client = client
+        self._problems = Problems(client.on_error)
+        self._producer: Producer | None = None
+        self._capture: Capture | None = None
+        self._log: Callable[..., Any] = _not_open
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._finished = False
+        self._copies: list[threading.Thread] = []
+        self._final_positions: list[str] | None = None
+
+    # The producer.
+
+    def _attach(self, *, child: bool = False) -> Producer:
+        """Makes this process's producer and the streams that every run has."""
+        producer = self._client.session.open(
+            self.id, attempt=self.attempt, from_step=None if child else self._from_step, child=child
+        )
+        self._producer = producer
+        self._problems.count = producer.page.count
+        self._pid = os.getpid()
+        if not child:
+            producer.stream("runs")
+        if not child and self.attempt > 1:
+            producer.stream("artifacts")
+        self._log = producer.metrics.log
+        producer.on_fork.append(self._after_fork)
+        end_with_process(self, child=child)
+        return producer
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self._copies = []
+        if self._capture is not None:
+            self._capture.abandon()
+            self._capture = None
+
+    def _open(self) -> Producer:
+        """This process's producer; in a forked child a new one, made at its first call."""
+        producer = self._producer
+        if producer is not None and not producer.forked:
+            return producer
+        with self._lock:
+            if self._producer is None or self._producer.forked:
+                child = self._producer is not None
+                self._attach(child=child)
+                self._start_drain()
+            assert self._producer is not None  # noqa: S101 - attached above
+            return self._producer
+
+    def _start_drain(self) -> None:
+        try:
+            self._client.session.start_drain()
+        except OSError as error:
+            self._problems.note("no_drain", f"the drain cannot be started: {error}")
+
+    def _is_open(self, method: str) -> bool:
+        """Whether there is something to log to; raises TrackerError after the end."""
+        if self._client.config.mode == "disabled":
+            return False
+        if self._finished:
+            self._problems.note("after_finish", f"{method} was called after the run had ended")
+            return False
+        return True
+
+    def _capture_output(self) -> None:
+        from .output import Capture
+        from .spool.keeper import keeper
+
+        self._capture = Capture(self._emit_output, lambda: self._problems.count("output_dropped"))
+        keeper.tasks.append(self._capture.tick)
+
+    def _emit_output(self, output: RunOutput) -> bool:
+        producer = self._producer
+        if producer is None or producer.forked:
+            return False
+        return producer.emit(output, droppable=True)
+
+    # Waiting.
+
+    def flush(
+        self,
+        wait: Literal["disk", "acknowledged", "queryable"] = "acknowledged",
+        timeout: float = FINISH_TIMEOUT,
+    ) -> bool:
+        """Waits until what was logged so far is on the disk, in the log, or shown by queries.
+
+        Whether that was so within `timeout` seconds; offline only `disk` can be.
+        """
+        try:
+            return self._flush(wait, timeout)
+        except Exception as error:  # noqa: BLE001 - waiting must not break a training loop either
+            self._problems.swallow(error)
+            return False
+
+    def _flush(self, wait: str, timeout: float) -> bool:
+        from .spool.keeper import keeper
+
+        if self._client.config.mode == "disabled" or self._producer is None:
+            return True
+        if self._capture is not None:
+            self._capture.tick()
+        keeper.flush()
+        if wait == "disk":
+            return True
+        start = time.monotonic()
+        self._join_copies(timeout)
+        if not self._wait(timeout):
+            return False
+        return wait == "acknowledged" or self._client.wait_queryable(
+            self._positions(), timeout - (time.monotonic() - start)
+        )
+
+    def _positions(self) -> list[str]:
+        from .acknowledgement import positions_of
+
+        if self._final_positions is not None or self._producer is None:
+            return self._final_positions or []
+        return positions_of(self._producer.folder, list(self._producer.streams))
+
+    def _wait(self, timeout: float) -> bool:
+        """Whether all that was logged is acknowledged in time; offline there is nothing to wait for."""
+        producer = self._producer
+        if producer is None or self._final_positions is not None:
+            return True
+        self._start_drain()
+        if self._client.config.mode != "online" or timeout <= 0:
+            return False
+        from .acknowledgement import wait_acknowledged
+
+        wanted = {name: stream.seq + stream.pending for name, stream in producer.streams.items()}
+        return wait_acknowledged(producer.spool, producer.folder, wanted, timeout, self._start_drain)
+
+    # The end.
+
+    def finish(self, timeout: float = FINISH_TIMEOUT) -> bool:
+        """Ends the run as completed and waits until everything is delivered, at most `timeout` seconds.
+
+        Whether all was delivered in time; the rest is delivered in the background. With timeout=0, or
+        offline, it does not wait. A second call does nothing.
+        """
+        return self._end(None, timeout)
+
+    def fail(self, error: BaseException | str = "failed", timeout: float = FINISH_TIMEOUT) -> bool:
+        """Ends the run as failed, with the error's traceback; waits as finish does."""
+        return self._end(error, timeout)
+
+    def _end(self, error: Failure, timeout: float, status: Status = "failed") -> bool:
+        try:
+            with self._lock:
+                if self._finished or self._producer is None or self._producer.forked:
+                    self._finished = True
+                    return True
+                return self._close(self._producer, error, timeout, status)
+        except Exception as problem:  # noqa: BLE001 - as in flush
+            self._problems.swallow(problem)
+            return False
+
+    def _close(self, producer: Producer, error: Failure, timeout: float, status: Status) -> bool:
+        start = time.monotonic()
+        self._stop_capture()
+        self._join_copies(timeout)
+        if not producer.meta["child"] and not producer.meta["rank"]:
+            if error is None:
+                producer.emit(RunFinished())
+            else:
+                line, text = traceback_of(error)
+                producer.emit(RunFailed(error=line, traceback=text, status=status))
+        self._finished = True
+        self._log = _not_open
+        producer.close("finished" if error is None else "failed")
+        forget(self)
+        delivered = self._wait(timeout - (time.monotonic() - start))
+        if delivered:
+            self._final_positions = self._positions()
+        producer.release()
+        return delivered
+
+    def _stop_capture(self) -> None:
+        if self._capture is not None:
+            from .spool.keeper import keeper
+
+            keeper.tasks.remove(self._capture.tick)
+            self._capture.close()
+            self._capture = None
+
+    def _join_copies(self, timeout: float) -> None:
+        """Waits for large files that are being copied into the spool."""
+        end = time.monotonic() + timeout
+        for thread in self._copies:
+            thread.join(max(0.0, end - time.monotonic()))
+        self._copies = [thread for thread in self._copies if thread.is_alive()]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.finish()
+        else:
+            interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+            self._end(error, FINISH_TIMEOUT, "cancelled" if interrupted else "failed")
+
+
+def _not_open(*arguments: Any) -> bool:
+    raise TrackerError("the run is not open")
