@@ -21,6 +21,7 @@ from .health import routes as health_routes
 from .ingest import routes as ingest_routes
 from .keys import routes as key_routes
 from .live import routes as live_routes
+from .me import routes as me_routes
 from .middleware import Envelope
 from .openapi import document
 from .pages import routes as page_routes
@@ -45,6 +46,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     blob_routes,
     deletion_routes,
     key_routes,
+    me_routes,
     dead_letter_routes,
     status_routes,
     health_routes,

@@ -21,6 +21,13 @@ async def test_a_key_is_shown_once_and_listed_without_itself(admin: httpx.AsyncC
     assert listed["created_by"].startswith("key:")
 
 
+async def test_a_key_tells_what_it_opens(admin: httpx.AsyncClient) -> None:
+    async with await make_client(admin, "viewer") as viewer:
+        told = (await viewer.get("/api/v1/me")).json()
+    assert (told["workspace"], told["role"]) == ("default", "viewer")
+    assert told["actor"] == f"key:{told['key_id']}"
+
+
 async def test_a_revoked_key_is_refused_from_the_answer_on(admin: httpx.AsyncClient) -> None:
     made = (await admin.post("/api/v1/keys", json={"role": "editor"})).json()
     async with httpx.AsyncClient(
