@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from speech_experiment_schemas.artifacts import ArtifactLogged
 from speech_experiment_schemas.ids import uuid7
@@ -206,6 +205,8 @@ def _place(producer: Producer) -> Path:
 
 
 def _local(path: str | os.PathLike[str]) -> Path:
+    from urllib.parse import unquote, urlsplit
+
     text = os.fspath(path)
     return Path(unquote(urlsplit(text).path)) if text.startswith("file://") else Path(text).expanduser()
 

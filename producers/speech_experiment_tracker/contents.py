@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from .drain.stores import FILES
 from .errors import TrackerError
+from .spool.files import CONTENTS
 
 COPY_UP_TO = 16 << 20
 """Larger files are linked instead of copied, so that a checkpoint of gigabytes costs no time."""
@@ -51,7 +50,7 @@ def content_type_of(name: str) -> str:
 
 def place_for(folder: Path, number: int) -> Path:
     """Where a producer keeps its n-th content."""
-    files = folder / FILES
+    files = folder / CONTENTS
     files.mkdir(mode=0o700, exist_ok=True)
     return files / f"{number:06d}"
 
@@ -85,6 +84,8 @@ def take(source: Path, place: Path) -> Content | None:
 
 def copy(source: Path, place: Path) -> Content:
     """Copies a file; raises TrackerError when it changed meanwhile."""
+    import shutil
+
     before = source.stat()
     shutil.copyfile(source, place)
     after = source.stat()

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +99,8 @@ def traceback_of(error: BaseException | str) -> tuple[str, str]:
     """(one line, the whole text cut at its front) of an error."""
     if isinstance(error, str):
         return error[:2000].replace("\n", " "), ""
+    import traceback
+
     line = f"{type(error).__name__}: {error}".replace("\n", " ")
     text = "".join(traceback.format_exception(error))
     return line[:2000], text[-MAX_TRACEBACK:]

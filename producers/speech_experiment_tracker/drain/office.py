@@ -157,6 +157,14 @@ class Office:
             found += [lane.unreadable for lane in folder.lanes.values() if lane.unreadable]
         return found
 
+    def sent(self) -> int:
+        """Records acknowledged so far."""
+        return sum(each.sent() for rounds in self._rounds.values() for each in rounds)
+
+    def only_live(self) -> bool:
+        """Whether all that is left is still being written."""
+        return all(not folder.dead for folder in self.folders.values())
+
     def waiting(self) -> int:
         """Sealed records that are not acknowledged yet."""
         return sum(each.waiting() for rounds in self._rounds.values() for each in rounds)

@@ -34,6 +34,9 @@ class Round(threading.Thread):
     def problem(self) -> str:
         return self.courier.problem if self.courier else ""
 
+    def sent(self) -> int:
+        return self.courier.delivered if self.courier else 0
+
     def waiting(self) -> int:
         return sum(len(lane.journal.waiting) for lane in list(self._lanes))
 

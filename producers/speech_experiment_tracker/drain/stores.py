@@ -10,12 +10,12 @@ import msgspec
 
 from speech_experiment_schemas.artifacts import ArtifactLogged
 
+from ..spool.files import CONTENTS
 from ..spool.records import Artifact
 from ..transports.base import DeliveryError, Transport
 from .lanes import Lane
 
 _CHUNK = 1 << 20
-FILES = "files"
 
 
 class Contents:
@@ -32,7 +32,7 @@ class Contents:
         Raises DeliveryError when it should be tried again.
         """
         file = Path(artifact.file)
-        file = file if file.is_absolute() else lane.folder / FILES / artifact.file
+        file = file if file.is_absolute() else lane.folder / CONTENTS / artifact.file
         try:
             sha256, size = self._digest(file)
         except OSError:

@@ -7,6 +7,9 @@ import os
 import socket
 from pathlib import Path
 
+CONTENTS = "files"
+"""Folder of a producer's contents of artifacts."""
+
 
 def sync_folder(folder: Path) -> None:
     """Brings the names in a folder onto the disk, where the file system can."""
