@@ -23,6 +23,7 @@ from .versions import LiveVersions
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from asyncpg import Pool
+    from asyncpg.pool import PoolConnectionProxy as PoolConnection
     from clickhouse_connect.driver.client import Client
     from minio import Minio
 
@@ -82,12 +83,25 @@ class Connection(Generic[T]):
             delay = min(delay * 2, _LONGEST_RETRY)
 
 
+def _pool(settings: ApiSettings) -> AbstractAsyncContextManager[Any]:
+    """Sessions that are all alike: in UTC, and without the round trip that resets one at every return."""
+    return connections.postgres_pool(settings, reset=_leave, init=_use_utc)
+
+
+async def _use_utc(connection: PoolConnection) -> None:
+    await connection.execute("set timezone = 'UTC'")
+
+
+async def _leave(connection: PoolConnection) -> None:
+    """Handlers change no setting, take no session lock and listen to no channel: nothing to reset."""
+
+
 class Stores:
     """What the composition root hands to the handlers, as `request.app.state.stores`."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self.postgres = Connection[Any]("Postgres", lambda: connections.postgres_pool(settings))
+        self.postgres = Connection[Any]("Postgres", lambda: _pool(settings))
         self.store = Connection[Any]("the metrics store", lambda: connections.clickhouse(settings))
         self.kafka = Connection[Any]("the event log", lambda: _checked_producer(settings))
         self.reader = Connection[Any]("the event log", lambda: connections.kafka_consumer(settings))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
 from hashlib import blake2b
+from hmac import compare_digest
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,6 @@ import msgspec
 from ..problems import Problem, bad_request
 
 _SEAL_BYTES = 12
-SortValue = float | str | datetime | bool | UUID | None
 
 
 class Cursor(msgspec.Struct, array_like=True, frozen=True):
@@ -21,13 +21,13 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True):
 
     versions   of the projections that it was read from
     question   digest of what was asked: filter, order, workspace …
-    values     of the sort keys
+    values     of the sort keys: None, numbers, texts, moments in UTC
     last       id of the row
     """
 
     versions: tuple[int, ...]
     question: bytes
-    values: tuple[float | str | datetime | bool | None, ...]
+    values: tuple[Any, ...]
     last: bytes
 
     @property
@@ -53,12 +53,12 @@ def open_cursor(text: str, secret: bytes, versions: tuple[int, ...], question: b
     """
     try:
         data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        seal, body = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
-        cursor = msgspec.msgpack.decode(body, type=Cursor)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
+    except (binascii.Error, ValueError):
         raise _foreign() from None
-    if seal != _seal(body, secret):
+    sealed, body = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
+    if not compare_digest(sealed, _seal(body, secret)):
         raise _foreign()
+    cursor = msgspec.msgpack.decode(body, type=Cursor)
     if cursor.question != question:
         raise bad_request(
             "the cursor belongs to another filter or order; repeat those it was given for", "cursor"

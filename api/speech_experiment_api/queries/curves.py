@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,10 +17,12 @@ from speech_experiment_projections.effective import Resume
 from speech_experiment_schemas.ids import run_hash
 
 from ..params import flag, integer, path_uuid
-from ..problems import bad_request
+from ..problems import bad_request, not_found
 from ..routing import Param, Routes
 from .documents import Curves, ManyCurves
-from .reading import PRIVATE, Reading, reading, visible_runs
+from .reading import PRIVATE, Reading, reading
+from .sql import Binder
+from .visibility import visible
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -32,6 +35,9 @@ MAX_RUNS, MAX_KEYS = 200, 200
 DEFAULT_POINTS, MAX_POINTS = 2_000, 100_000
 MAX_THINNED, MAX_WHOLE = 4_000_000, 50
 """Points of one answer when thinned out; series of one answer when whole."""
+THIN_HERE = 500_000
+"""Up to so many points it is quicker to read them all and thin them out here than in the store."""
+_UNCOMPRESSED = {"output_format_arrow_compression_method": "none"}
 
 PARAMS = [
     Param("key", "metric; may be given several times", required=True, many=True),
@@ -69,44 +75,62 @@ async def _curves(request: Request, runs: list[UUID], many: bool) -> Response:
     if read.unchanged:
         return read.not_modified()
     keys = _keys(request)
-    asked = _request(request, await _curve_runs(read, await visible_runs(read, runs)), keys)
+    known = await _known(read, runs, keys)
+    asked = _request(request, known.runs, keys)
     client: Client = read.services.stores.clickhouse
     table = f"metric_points_v{read.tables.versions[1]}"
     arrow = ARROW in request.headers.get("accept", "")
-    body = await asyncio.to_thread(_body, client, table, asked, runs, many, arrow)
+    here = known.points <= THIN_HERE
+    body = await asyncio.to_thread(_body, client, table, asked, runs, many, arrow, here)
     headers = {"ETag": read.tag, **PRIVATE}
     return Response(body, media_type=ARROW if arrow else "application/json", headers=headers)
 
 
 def _body(
-    client: Client, table: str, asked: CurveRequest, runs: Sequence[UUID], many: bool, arrow: bool
+    client: Client, table: str, asked: CurveRequest, runs: Sequence[UUID], many: bool, arrow: bool, here: bool
 ) -> bytes:
-    """Asks the store and writes the answer; blocks, so it has a thread of its own."""
-    from .points import Points, arrow_body, json_body
+    """Asks the store and writes the answer; blocks, so it has a thread of its own.
 
-    query = curve_query(table, asked)
-    stream = client.raw_query(query.sql, parameters=query.parameters, fmt="ArrowStream")
-    points = Points(stream, runs, asked)
+    here: whether curves are to be thinned out here.
+    """
+    from .points import Points, arrow_body, json_body, thin_out
+
+    query = curve_query(table, replace(asked, points=0) if here else asked)
+    stream = client.raw_query(query.sql, query.parameters, settings=_UNCOMPRESSED, fmt="ArrowStream")
+    points = Points(stream, query.columns, runs, asked)
+    if here and asked.points:
+        thin_out(points, asked.points)
     return arrow_body(points, many) if arrow else json_body(points, many)
 
 
-async def _curve_runs(read: Reading, runs: list[UUID]) -> tuple[CurveRun, ...]:
-    """What the ledger and the attempts say of the runs, in their order."""
+class _Known(NamedTuple):
+    """What Postgres says of the runs, and how many points their effective curves have in all."""
+
+    runs: tuple[CurveRun, ...]
+    points: int
+
+
+async def _known(read: Reading, runs: list[UUID], keys: tuple[str, ...]) -> _Known:
+    """The ledger's and the attempts' word on the runs, in their order; 404 names one that is not to be seen."""
+    bind, metrics = Binder(), read.tables.metrics
+    ledger = f"from {metrics}.ledger l where l.run_id = r.id order by l.producer"
+    attempts = f"from {metrics}.attempts a where a.run_id = r.id order by a.attempt"
     sql = f"""
         select r.id, coalesce(r.started_at, r.created_at) as origin,
-            array(select l.hash from {read.tables.metrics}.ledger l where l.run_id = r.id
-                  order by l.producer) as producers,
-            array(select coalesce(l.rank, 0) from {read.tables.metrics}.ledger l where l.run_id = r.id
-                  order by l.producer) as ranks,
-            array(select coalesce(l.attempt, 1) from {read.tables.metrics}.ledger l where l.run_id = r.id
-                  order by l.producer) as tries,
-            array(select a.attempt from {read.tables.metrics}.attempts a where a.run_id = r.id
-                  order by a.attempt) as attempts,
-            array(select a.from_step from {read.tables.metrics}.attempts a where a.run_id = r.id
-                  order by a.attempt) as from_steps
-        from {read.tables.metadata}.runs r where r.id = any($1)"""
-    found = {row["id"]: _curve_run(row) for row in await read.pool.fetch(sql, runs)}
-    return tuple(found[run] for run in runs)
+            array(select l.hash {ledger}) as producers,
+            array(select coalesce(l.rank, 0) {ledger}) as ranks,
+            array(select coalesce(l.attempt, 1) {ledger}) as tries,
+            array(select a.attempt {attempts}) as attempts,
+            array(select a.from_step {attempts}) as from_steps,
+            (select coalesce(sum(s.count), 0)::bigint from {metrics}.summaries s
+             where s.run_id = r.id and s.key = any({bind(list(keys), "text[]")})) as points
+        from {read.tables.metadata}.runs r
+        where r.id = any({bind(runs, "uuid[]")}) and {visible(read.tables, bind, read.scope)}"""
+    rows = {row["id"]: row for row in await read.pool.fetch(sql, *bind.values)}
+    for run in runs:
+        if run not in rows:
+            raise not_found(f"the run {run}")
+    return _Known(tuple(_curve_run(rows[run]) for run in runs), sum(row["points"] for row in rows.values()))
 
 
 def _curve_run(row: Any) -> CurveRun:

@@ -28,7 +28,7 @@ FIELDS = (*dict.fromkeys((*SHOWN.split(), *PLAIN.split(), *COMPLETE_ONLY)),)
 """Every field that a run can be asked for."""
 
 
-def run_fields(tables: Tables, bind: Binder, now: datetime) -> dict[str, str]:
+def run_fields(tables: Tables, status: str) -> dict[str, str]:
     """Every field of a run with its SQL, over the aliases r of runs and e of experiments."""
     return {
         "id": "r.id",
@@ -36,7 +36,7 @@ def run_fields(tables: Tables, bind: Binder, now: datetime) -> dict[str, str]:
         "experiment_id": "r.experiment_id",
         "experiment": "e.name",
         "task": "e.task",
-        "status": status_expression(bind, now),
+        "status": status,
         "user": "r.user_name",
         "duration": "extract(epoch from r.finished_at - r.started_at)::float8",
         **{name: f"r.{name}" for name in PLAIN.split()},
@@ -58,7 +58,7 @@ def runs_statement(
     """(SQL, arguments) of one JSON text a run, in the order of `ids`."""
     bind = Binder()
     array = bind(list(ids), "uuid[]")
-    fields = run_fields(tables, bind, now)
+    fields = run_fields(tables, status_expression(bind, now) if "status" in wanted else "r.status")
     sql = (
         f"select {_row_object({name: fields[name] for name in fields if name in wanted})}::text "
         f"from unnest({array}) with ordinality as page(id, place) join {tables.metadata}.runs r using (id) "

@@ -14,29 +14,32 @@ from numpy.typing import NDArray
 from speech_experiment_projections.curves import CurveRequest
 from speech_experiment_schemas.ids import key_hash
 
+from .thinning import thinned
+
 _NAMES = ("NaN", "Infinity", "-Infinity")
 
 
 class Points:
     """One answer of the store: rows by run, key and rank, each in the order of the axis.
 
-    stream: an Arrow IPC stream of the columns that curves.Query describes.
+    stream: an Arrow IPC stream of `columns`, as curves.Query describes them.
     """
 
-    def __init__(self, stream: bytes, runs: Sequence[UUID], asked: CurveRequest) -> None:
-        self.table = pa.ipc.open_stream(stream).read_all()
+    def __init__(
+        self, stream: bytes, columns: Sequence[str], runs: Sequence[UUID], asked: CurveRequest
+    ) -> None:
+        table = pa.ipc.open_stream(stream).read_all()
+        self.columns: dict[str, NDArray[Any]] = {
+            name: table.column(place).to_numpy() for place, name in enumerate(columns)
+        }
         self.runs, self.asked = runs, asked
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return len(self.columns["value"])
 
-    def column(self, name: str) -> NDArray[Any]:
-        """A column of the store's answer."""
-        found: NDArray[Any] = self.table.column(name).to_numpy()
-        return found
-
-    def has(self, name: str) -> bool:
-        return name in self.table.column_names
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Leaves these rows alone."""
+        self.columns = {name: column[rows] for name, column in self.columns.items()}
 
     def run_index(self) -> NDArray[np.int32]:
         """Of each row, the place of its run in `runs`."""
@@ -47,12 +50,31 @@ class Points:
         return self._index("key", [key_hash(key) for key in self.asked.keys])
 
     def _index(self, name: str, hashes: list[int]) -> NDArray[np.int32]:
-        if not self.has(name):
+        if name not in self.columns:
             return np.zeros(len(self), np.int32)
         known = np.array(hashes, np.uint64)
         order = np.argsort(known)
-        found: NDArray[np.int32] = order[np.searchsorted(known[order], self.column(name))].astype(np.int32)
+        found: NDArray[np.int32] = order[np.searchsorted(known[order], self.columns[name])].astype(np.int32)
         return found
+
+
+def thin_out(points: Points, wanted: int) -> None:
+    """Keeps about `wanted` points of each series; the rows must be whole curves."""
+    keys: dict[int, list[slice]] = {}
+    for _, key, rows in _series(points, each_rank=True):
+        keys.setdefault(key, []).append(rows)
+    if keys:
+        x, values = _axis(points), points.columns["value"]
+        kept = [thinned(x, values, series, wanted) for series in keys.values()]
+        points.keep(np.sort(np.concatenate(kept)))
+
+
+def _axis(points: Points) -> NDArray[Any]:
+    """The place of each row on the axis; a point without a step stands where it was logged."""
+    if points.asked.axis == "step":
+        has_step = points.columns["has_step"] == 1
+        return np.where(has_step, points.columns["step"], np.arange(len(points)))
+    return points.columns["epoch" if points.asked.axis == "epoch" else "time"]
 
 
 def arrow_body(points: Points, many: bool) -> bytes:
@@ -61,15 +83,15 @@ def arrow_body(points: Points, many: bool) -> bytes:
     if many:
         columns["run"] = _dictionary(points.run_index(), [str(run) for run in points.runs])
     columns["key"] = _dictionary(points.key_index(), list(points.asked.keys))
-    without = points.column("has_step") == 0
-    columns["step"] = pa.array(points.column("step"), mask=without if without.any() else None)
-    columns["value"] = points.table.column("value")
+    without = points.columns["has_step"] == 0
+    columns["step"] = pa.array(points.columns["step"], mask=without if without.any() else None)
+    columns["value"] = points.columns["value"]
     columns["time"] = _times(points)
     for name in ("epoch", "rank"):
-        if points.has(name):
-            columns[name] = points.table.column(name)
-    if points.has("abandoned"):
-        columns["abandoned"] = pa.array(points.column("abandoned").astype(bool))
+        if name in points.columns:
+            columns[name] = points.columns[name]
+    if "abandoned" in points.columns:
+        columns["abandoned"] = pa.array(points.columns["abandoned"].astype(bool))
     table = pa.table(columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -83,7 +105,7 @@ def _dictionary(index: NDArray[np.int32], names: list[str]) -> Any:
 
 def _times(points: Points) -> Any:
     kind = pa.duration("us") if points.asked.axis == "relative" else pa.timestamp("us", tz="UTC")
-    return pa.array(points.column("time").astype(np.int64)).cast(kind)
+    return pa.array(points.columns["time"].astype(np.int64)).cast(kind)
 
 
 def json_body(points: Points, many: bool) -> bytes:
@@ -98,27 +120,33 @@ def json_body(points: Points, many: bool) -> bytes:
     )
 
 
-def _series(points: Points) -> Iterator[tuple[int, int, slice]]:
-    """(run, key, rows) of every curve that has points; ranks of one key stay together."""
+def _series(points: Points, each_rank: bool = False) -> Iterator[tuple[int, int, slice]]:
+    """(run, key, rows) of every curve that has points; ranks of one key stay together unless asked apart."""
+    if not len(points):
+        return
     runs, keys = points.run_index(), points.key_index()
-    edges = np.flatnonzero((np.diff(runs) != 0) | (np.diff(keys) != 0)) + 1
-    starts = [0, *edges.tolist()] if len(points) else []
-    for start, stop in zip(starts, [*starts[1:], len(points)], strict=True) if starts else ():
+    changes = [
+        np.diff(column) != 0 for column in (runs, keys) if len(points.runs) > 1 or len(points.asked.keys) > 1
+    ]
+    if each_rank and "rank" in points.columns:
+        changes.append(np.diff(points.columns["rank"]) != 0)
+    edges = (np.flatnonzero(np.logical_or.reduce(changes)) + 1).tolist() if changes else []
+    for start, stop in zip([0, *edges], [*edges, len(points)], strict=True):
         yield int(runs[start]), int(keys[start]), slice(start, stop)
 
 
 def _columns(points: Points, rows: slice) -> dict[str, list[Any]]:
     columns = {
-        "step": _steps(points.column("step")[rows], points.column("has_step")[rows]),
-        "value": json_numbers(points.column("value")[rows]),
-        "time": (points.column("time")[rows] / 1e6).tolist(),
+        "step": _steps(points.columns["step"][rows], points.columns["has_step"][rows]),
+        "value": json_numbers(points.columns["value"][rows]),
+        "time": (points.columns["time"][rows] / 1e6).tolist(),
     }
-    if points.has("epoch"):
-        columns["epoch"] = json_numbers(points.column("epoch")[rows])
-    if points.has("rank"):
-        columns["rank"] = points.column("rank")[rows].tolist()
-    if points.has("abandoned"):
-        columns["abandoned"] = points.column("abandoned")[rows].astype(bool).tolist()
+    if "epoch" in points.columns:
+        columns["epoch"] = json_numbers(points.columns["epoch"][rows])
+    if "rank" in points.columns:
+        columns["rank"] = points.columns["rank"][rows].tolist()
+    if "abandoned" in points.columns:
+        columns["abandoned"] = points.columns["abandoned"][rows].astype(bool).tolist()
     return columns
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from .cursors import Cursor, SortValue
+from .cursors import Cursor
 from .details import runs_statement
 from .plans import FIRST_CANDIDATES, MOST_CANDIDATES, Planner, Question, Statement
 from .sql import Tables
@@ -106,6 +106,5 @@ def next_cursor(page: Page, tables: Tables, digest: bytes) -> Cursor | None:
     """Where the next page begins; None after the last."""
     if not page.more:
         return None
-    values: tuple[SortValue, ...] = page.last
-    plain = tuple(str(value) if isinstance(value, UUID) else value for value in values)
+    plain = tuple(str(value) if isinstance(value, UUID) else value for value in page.last)
     return Cursor(tables.versions, digest, plain, page.ids[-1].bytes)
