@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.benchmarks.ours.stack import running_stack
-from tests.benchmarks.processes import cpu_seconds, pss_bytes
+from tests.benchmarks.processes import command_of, cpu_seconds, pss_bytes
 
 CALM = 20
 
@@ -18,6 +18,8 @@ def idle(quick: bool) -> dict[str, float]:
         ready = stack.up()
         time.sleep(5 if quick else CALM)
         pids = stack.pids()
+        if not any("speech_experiment_consumers metrics" in command_of(pid) for pid in pids):
+            raise RuntimeError("the consumer of metrics does not run: an idle stack without it proves nothing")
         before, start = cpu_seconds(pids), time.monotonic()
         time.sleep(5)
         used = (cpu_seconds(pids) - before) / (time.monotonic() - start)
