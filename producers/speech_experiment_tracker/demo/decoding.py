@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -45,26 +44,28 @@ def grid() -> list[DecodingPoint]:
     return [DecodingPoint(beam, weight) for beam in sorted(BEAMS) for weight in LM_WEIGHTS]
 
 
-def recogniser() -> str:
+def recogniser_name() -> str:
     """Name and version of the recogniser."""
     return f"pocketsphinx {version('pocketsphinx')}"
 
 
-def decode(point: DecodingPoint, utterances: Sequence[Utterance]) -> list[Hypothesis]:
-    """One hypothesis for each utterance, with the US English models of the package."""
-    from pocketsphinx import Decoder
+class Recogniser:
+    """A decoder with the US English models of the package."""
 
-    decoder = Decoder(
-        beam=point.beam, pbeam=point.beam, wbeam=point.word_beam, lw=point.lm_weight, loglevel="FATAL"
-    )
-    found = []
-    for utterance in utterances:
+    def __init__(self, point: DecodingPoint) -> None:
+        from pocketsphinx import Decoder
+
+        self._decoder = Decoder(
+            beam=point.beam, pbeam=point.beam, wbeam=point.word_beam, lw=point.lm_weight, loglevel="FATAL"
+        )
+
+    def decode(self, utterance: Utterance) -> Hypothesis:
+        """The best hypothesis; the time does not include reading the file."""
         samples = utterance.samples()
         started = time.perf_counter()
-        decoder.start_utt()
-        decoder.process_raw(samples, full_utt=True)
-        decoder.end_utt()
-        best = decoder.hyp()
+        self._decoder.start_utt()
+        self._decoder.process_raw(samples, full_utt=True)
+        self._decoder.end_utt()
+        best = self._decoder.hyp()
         seconds = time.perf_counter() - started
-        found.append(Hypothesis(utterance.id, best.hypstr if best else "", seconds))
-    return found
+        return Hypothesis(utterance.id, best.hypstr if best else "", seconds)

@@ -1,0 +1,114 @@
+"""The root command: the client's commands, and those that installed server rooms add by entry points.
+
+A command's module is imported when the command is called; only `--help` looks at all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import TrackerError
+
+GROUP = "speech_experiment_tracker.commands"
+_OWN = {
+    "status": ("status", "How the client's spool and the server are doing."),
+    "runs": ("runs", "Search runs with the filter language."),
+    "show": ("show", "One run: config, metrics, test sets, artifacts."),
+    "compare": ("compare", "Several runs side by side: what differs, and what came of it."),
+    "tail": ("tail", "Follow a run live: metrics, output, status."),
+    "verify": ("verify", "Whether everything that was logged has arrived."),
+    "sync": ("sync", "Deliver spools that were written offline."),
+    "key": ("keys", "API keys: create, list, revoke."),
+    "dead-letters": ("dead_letters", "Events that could not be applied: list, replay."),
+    "demo": ("demo", "Two real experiments on real speech, in a minute."),
+}
+_SERVER_FIRST = ("up", "down", "doctor")
+_HELP = """Track speech experiments: nothing is lost, and any past answer can be given again.
+
+Start with `speech-tracker up` on this machine, or point SPEECH_TRACKER_URL and SPEECH_TRACKER_API_KEY to a server.
+
+Exit codes of every command: 0 done, 1 the answer is no (missing, failed, needs attention), 2 wrong usage, 3 no answer
+(server not reachable, not allowed, no such thing). `verify` also uses 2 for runs that are still open."""
+
+
+class LazyGroup(TyperGroup):
+    """Finds a command's module by the command's name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        server = self._server_commands()
+        first = [name for name in _SERVER_FIRST if name in server]
+        return [*first, *_OWN, *sorted(set(server) - set(first) - set(_OWN))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in _OWN:
+            module, summary = _OWN[cmd_name]
+            return _command(import_module(f".{module}", __package__).app, cmd_name, summary)
+        return self._server_commands(cmd_name).get(cmd_name)
+
+    def _server_commands(self, wanted: str | None = None) -> dict[str, Any]:
+        """Commands of the entry points; with `wanted`, those of the first one that has it."""
+        found: dict[str, Any] = {}
+        for entry in _sorted_for(wanted):
+            try:
+                commands = _commands(entry.load(), entry.name)
+            except (ImportError, AttributeError):
+                continue
+            found |= commands
+            if wanted in commands:
+                break
+        return found
+
+
+def _sorted_for(wanted: str | None) -> list[EntryPoint]:
+    """The entry points, the infrastructure's first: most server commands are its."""
+    found = [*entry_points(group=GROUP)]
+    return sorted(found, key=lambda entry: (entry.name != wanted, entry.name != "infra", entry.name))
+
+
+def _commands(app: Any, name: str) -> dict[str, Any]:
+    """The commands of an app that was made as a group; an app of one command goes by its own name."""
+    command = typer.main.get_command(app)
+    return dict(getattr(command, "commands", None) or {command.name or name: command})
+
+
+def _command(app: typer.Typer, name: str, summary: str) -> Any:
+    command = typer.main.get_command(app)
+    command.name = name
+    command.short_help = summary
+    return command
+
+
+root = typer.Typer(
+    cls=LazyGroup, help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+@root.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+) -> None:
+    if version:
+        from .. import __version__
+
+        sys.stdout.write(f"{__version__}\n")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Runs the command line of this process and leaves it with the command's exit code."""
+    from .failures import FAILED, explain
+
+    try:
+        root(prog_name="speech-tracker")
+    except TrackerError as error:
+        explain(error)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
