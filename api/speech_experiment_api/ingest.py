@@ -13,13 +13,13 @@ from starlette.responses import Response
 from speech_experiment_schemas import InvalidEvent, record_key, validate, wire
 from speech_experiment_schemas.stamps import stamp
 
-from .auth import actor_of
+from .auth import Actor, actor_of
 from .compression import decompress
 from .log_writer import Outgoing
 from .problems import Problem, bad_request
 from .responses import msgpack_response
 from .routing import Routes, too_large
-from .services import services_of
+from .services import Services, services_of
 
 routes = Routes("ingest")
 _REPLY_TYPE = "application/msgpack"
@@ -58,7 +58,11 @@ async def ingest(request: Request) -> Response:
 async def _ingest(request: Request) -> wire.IngestReply:
     services, actor = services_of(request), actor_of(request)
     services.rate.admit(actor.key_id)
-    batch = _decode(await _body(request))
+    with services.room.taken(_claimed(request)):
+        return await _write(services, actor, _decode(await _body(request)))
+
+
+async def _write(services: Services, actor: Actor, batch: wire.IngestBatch) -> wire.IngestReply:
     size = sum(map(len, batch.records))
     services.rate.spend(actor.key_id, size)
     good, refused = sift(batch.records)
@@ -69,8 +73,18 @@ async def _ingest(request: Request) -> wire.IngestReply:
     return wire.IngestReply(len(good), refused, positions)
 
 
+def _claimed(request: Request) -> int:
+    """Bytes that the body says it has; a chunked one may have any number up to the limit."""
+    return int(request.headers.get("content-length", wire.MAX_BATCH_BYTES))
+
+
 async def _body(request: Request) -> bytes:
-    body, encoding = await request.body(), request.headers.get("content-encoding", "")
+    try:
+        async with asyncio.timeout(services_of(request).settings.ingest_body_timeout):
+            body = await request.body()
+    except TimeoutError:
+        raise Problem(408, "body_timeout", "the body took too long; send smaller batches") from None
+    encoding = request.headers.get("content-encoding", "")
     if encoding and len(body) > _WORTH_A_THREAD:
         return await asyncio.to_thread(decompress, body, encoding, wire.MAX_BATCH_BYTES)
     return decompress(body, encoding, wire.MAX_BATCH_BYTES)

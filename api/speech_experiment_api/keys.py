@@ -118,7 +118,8 @@ async def revoke_key(request: Request) -> Response:
     """Revokes a key; answers once no server process honours it any more."""
     services, actor = services_of(request), actor_of(request)
     key_id = path_uuid(request)
-    await _check_revocable(services, actor, key_id)
+    if not await _revocable(services, actor, key_id):
+        return Response(status_code=204)
     event = (KeyRevoked(), ("key", key_id))
     written = await services.control.append(event, actor=actor.name, workspace=actor.workspace)
     services.stores.keys.refuse(key_id)
@@ -128,17 +129,16 @@ async def revoke_key(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _check_revocable(services: Services, actor: Actor, key_id: UUID) -> None:
+async def _revocable(services: Services, actor: Actor, key_id: UUID) -> bool:
+    """False for a key revoked already; raises 404 for an unknown one and 409 for the last admin's."""
     schema = await services.stores.versions.schema("control")
-    query = f"select id, role from {schema}.keys where workspace = $1 and revoked_at is null"  # noqa: S608
-    rows = await services.stores.pool.fetch(query, actor.workspace)
-    role = {row["id"]: row["role"] for row in rows}.get(key_id)
-    if role is None and not await _known(services, schema, actor, key_id):
+    query = f"select id, role, revoked_at from {schema}.keys where workspace = $1"  # noqa: S608
+    keys = {row["id"]: row for row in await services.stores.pool.fetch(query, actor.workspace)}
+    if key_id not in keys:
         raise not_found(f"the key {key_id}")
-    if role == "admin" and sum(row["role"] == "admin" for row in rows) == 1:
+    if keys[key_id]["revoked_at"] is not None:
+        return False
+    admins = [each for each, row in keys.items() if row["role"] == "admin" and row["revoked_at"] is None]
+    if admins == [key_id]:
         raise conflict("this is the workspace's last admin key; make another one first", "id")
-
-
-async def _known(services: Services, schema: str, actor: Actor, key_id: UUID) -> bool:
-    query = f"select exists(select from {schema}.keys where id = $1 and workspace = $2)"  # noqa: S608
-    return bool(await services.stores.pool.fetchval(query, key_id, actor.workspace))
+    return True

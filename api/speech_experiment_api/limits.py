@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from .problems import Problem
@@ -61,6 +62,26 @@ class RateLimit:
             now = self._clock()
             buckets = self._buckets[key] = (Bucket(requests, now), Bucket(bytes_, now))
         return buckets
+
+
+class Room:
+    """Bounds the memory that bodies take, from their first byte to the answer."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Holds `size` bytes; raises 429 when there is no room, unless nothing else is held."""
+        if self._taken and self._taken + size > self._limit:
+            detail = "the server is busy with other requests; send this one again later"
+            raise Problem(429, "busy", detail, headers={"Retry-After": "1"})
+        self._taken += size
+        try:
+            yield
+        finally:
+            self._taken -= size
 
 
 def _too_many(wait: float) -> Problem:

@@ -27,7 +27,6 @@ async def openapi(request: Request) -> Response:
 
 
 @routes.get("/docs", access="public", produces=_HTML)
-@routes.get("/api/v1/docs", access="public", produces=_HTML)
 async def docs(request: Request) -> Response:
     """The API's reference, for reading."""
     return _page("docs.html")

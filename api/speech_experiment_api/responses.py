@@ -24,6 +24,7 @@ def json_response(
     response = Response(_json.encode(content), status, headers, media_type="application/json")
     if etag is not None:
         response.headers["ETag"] = etag
+        response.headers["Cache-Control"] = "private, no-cache"  # may be kept, and asked about each time
     return response
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from .control import ControlWriter
-from .limits import RateLimit
+from .limits import RateLimit, Room
 from .live_tail import LiveTail
 from .log_ends import LogEnds
 from .log_reader import LogReader
@@ -36,6 +36,7 @@ class Services:
     stores: Stores
     telemetry: Telemetry
     rate: RateLimit
+    room: Room
     writer: LogWriter
     positions: Positions
     ends: LogEnds
@@ -62,6 +63,7 @@ def build(settings: ApiSettings, stores: Stores) -> Services:
         stores=stores,
         telemetry=telemetry,
         rate=RateLimit(settings.ingest_requests_per_second, settings.ingest_bytes_per_second),
+        room=Room(settings.ingest_bodies_bytes),
         writer=writer,
         positions=positions,
         ends=LogEnds(stores.reader, settings.partitions),

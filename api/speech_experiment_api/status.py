@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -132,7 +132,7 @@ async def workers(services: Services) -> list[dict[str, Any]]:
         select status || jsonb_build_object(
             'projection', projection, 'version', version, 'worker', worker,
             'age_seconds', round(extract(epoch from now() - updated_at)::numeric, 3)) as worker
-        from coord.workers where updated_at > now() - interval '1 hour'
+        from coord.workers where updated_at > now() - interval '1 minute'
         order by projection, updated_at desc"""
     try:
         rows = await services.stores.pool.fetch(query)
@@ -142,16 +142,33 @@ async def workers(services: Services) -> list[dict[str, Any]]:
 
 
 def _lines(parts: list[ProjectionStatus], seen: list[dict[str, Any]]) -> list[str]:
-    lines = ["# TYPE speech_tracker_projection_lag gauge\n"]
-    lines += [f'speech_tracker_projection_lag{{projection="{each.name}"}} {each.lag}\n' for each in parts]
-    lines += ["# TYPE speech_tracker_dead_letters gauge\n"]
-    lines += [
-        f'speech_tracker_dead_letters{{projection="{each.name}"}} {each.dead_letters}\n' for each in parts
+    lag = [({"projection": each.name}, each.lag) for each in parts]
+    letters = [({"projection": each.name}, each.dead_letters) for each in parts]
+    named = [({"projection": each["projection"], "worker": each["worker"]}, each) for each in seen]
+    latencies = [
+        ({**labels, "quantile": quantile}, each[column][field] / 1000)
+        for labels, each in named
+        for column, field, quantile in (("latency_ms", "p50", "0.5"), ("latency_ms", "p99", "0.99"))
     ]
-    lines += ["# TYPE speech_tracker_worker_age_seconds gauge\n"]
-    lines += [
-        f'speech_tracker_worker_age_seconds{{projection="{each.get("projection")}",'
-        f'worker="{each.get("worker")}"}} {each["age_seconds"]}\n'
-        for each in seen
+    return [
+        *_gauge("speech_tracker_projection_lag", "Records in the log, not projected", lag),
+        *_gauge("speech_tracker_dead_letters", "Records parked, not replayed", letters),
+        *_gauge(
+            "speech_tracker_worker_age_seconds",
+            "Since a consumer process last reported",
+            [(labels, each["age_seconds"]) for labels, each in named],
+        ),
+        *_gauge("speech_tracker_projection_seconds", "From the log's append to the projection", latencies),
     ]
+
+
+def _gauge(name: str, meaning: str, samples: Sequence[tuple[dict[str, Any], float]]) -> list[str]:
+    lines = [f"# HELP {name} {meaning}\n", f"# TYPE {name} gauge\n"]
+    for labels, value in samples:
+        text = ",".join(f'{label}="{_escaped(str(each))}"' for label, each in labels.items())
+        lines.append(f"{name}{{{text}}} {value}\n")
     return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .embedded.processes import python, tail
+from .embedded.processes import python, rotate, tail
 from .paths import default_data_dir
 from .state import StackState
 
@@ -176,7 +176,7 @@ def _start_supervisor(folder: Path, host: str | None, port: int | None, log: Pat
     command = python("speech_experiment_infra.supervisor", "--data-dir", str(folder))
     command += ["--host", host] if host else []
     command += ["--port", str(port)] if port is not None else []
-    log.parent.mkdir(parents=True, exist_ok=True)
+    rotate(log)
     with log.open("ab") as output:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -194,7 +194,7 @@ def _greet(console: Console, folder: Path, url: str, took_s: float, *, here: boo
     elsewhere = "" if folder == default_data_dir().absolute() else f" --data-dir {shlex.quote(str(folder))}"
     stop = "Ctrl-C" if here else f"speech-tracker down{elsewhere}"
     console.print(f"\n[bold]The speech experiment tracker is up[/bold] ({took_s:.1f} s)")
-    console.print(f"  URL    [bold]{url}[/bold]   (API documentation: {url}/api/v1/docs)", soft_wrap=True)
+    console.print(f"  URL    [bold]{url}[/bold]   (API documentation: {url}/docs)", soft_wrap=True)
     if key:
         console.print(
             f"  login  {key}   (admin key; the SDK and CLI on this machine have it)", soft_wrap=True

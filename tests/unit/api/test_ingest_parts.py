@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from speech_experiment_api.compression import decompress
 from speech_experiment_api.ingest import sift
-from speech_experiment_api.limits import RateLimit
+from speech_experiment_api.limits import RateLimit, Room
 from speech_experiment_api.problems import Problem
 from speech_experiment_schemas import Sealer
 from speech_experiment_schemas.control import WorkspaceCreated
@@ -120,3 +120,13 @@ def test_no_more_than_rate_and_burst_get_through(gaps: list[float]) -> None:
         except Problem:
             pass
     assert admitted <= 50 * (2 + clock.now) + 1
+
+
+def test_room_is_bounded_and_given_back() -> None:
+    room = Room(100)
+    with room.taken(60), room.taken(40):
+        with pytest.raises(Problem) as raised, room.taken(1):
+            pass
+        assert raised.value.status == 429
+    with room.taken(1_000):
+        pass  # alone, even what is larger than all the room
