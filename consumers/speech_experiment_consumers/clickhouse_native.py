@@ -20,7 +20,7 @@ def encode_block(columns: Mapping[str, NDArray[Any]], types: Mapping[str, str]) 
     parts = [memoryview(_number(len(columns)) + _number(lengths.pop()))]
     for name, column in columns.items():
         parts.append(memoryview(_text(name) + _text(types[name])))
-        parts.append(memoryview(np.ascontiguousarray(column)).cast("B"))
+        parts.append(np.ascontiguousarray(column).data.cast("B"))
     return parts
 
 

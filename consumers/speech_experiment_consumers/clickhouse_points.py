@@ -30,20 +30,28 @@ _INSERT_SETTINGS = {
 
 
 class Span(NamedTuple):
-    """Offsets first … last of a partition."""
+    """Offsets first … last of a partition, in its generation."""
 
     first: int
     last: int
+    generation: int = 0
 
 
 Vector = Mapping[int, Span]
 """partition → span: exactly the records of one insert."""
 
 
-def token(version: int, vector: Vector, generation: int) -> str:
-    """Names an insert: the same token is the same rows; a longer range, or a range after a deletion, is another."""
-    spans = ";".join(f"{partition}:{span.first}-{span.last}" for partition, span in sorted(vector.items()))
-    return sha256(f"metrics v{version} g{generation} {spans}".encode()).hexdigest()
+def token(version: int, vector: Vector) -> str:
+    """Names an insert: the same token is the same rows.
+
+    A longer range is another one, and so is the same range in another generation: after a
+    deletion the old token would drop the rows that are put back.
+    """
+    spans = ";".join(
+        f"{partition}:{span.first}-{span.last}@{span.generation}"
+        for partition, span in sorted(vector.items())
+    )
+    return sha256(f"metrics v{version} {spans}".encode()).hexdigest()
 
 
 class PointTable:
@@ -77,6 +85,21 @@ class PointTable:
     def holds(self, vector: Vector) -> bool:
         """Whether any row of these records is there; an insert is atomic, so then all are."""
         return self._count(" or ".join(_within(partition, span) for partition, span in vector.items())) > 0
+
+    def last_offset(self, partition: int, before: int) -> int | None:
+        """The greatest offset below `before` that gave a row; None when there is none."""
+        where = _within(partition, Span(0, before - 1))
+        rows = self.query(f"select count(), min(inverted_offset) from {self.name} where {where}")  # noqa: S608
+        count, inverted = rows[0]
+        return MAX_OFFSET - int(inverted) if count else None
+
+    def seqs(self, run: int, producers: list[int], first: int, last: int) -> set[tuple[int, int]]:
+        """(producer, seq) of the calls first … last of a run's producers that have a row."""
+        sql = f"""select distinct producer, seq from {self.name}
+            where run = {{run:UInt64}} and producer in {{producers:Array(UInt64)}}
+                and seq between {{first:UInt64}} and {{last:UInt64}}"""  # noqa: S608
+        parameters = {"run": run, "producers": producers, "first": first, "last": last}
+        return {(int(producer), int(seq)) for producer, seq in self.query(sql, parameters)}
 
     def surplus(self, partition: int, next_offset: int) -> int:
         """Rows at and beyond an offset."""

@@ -66,7 +66,7 @@ _KNOBS = {
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 _IS_NUMBER = re.compile(rf"{_NUMBER}\Z", re.I)
 _KNOB = re.compile(rf"([a-z]+)[-=]?({_NUMBER})\Z", re.I)
-_SET_PART = re.compile(r"(?:test|dev|eval)", re.I)
+_SET_PART = re.compile(r"(?:test\w*|dev\d*|devel|eval\d*)(?:\Z|[-.])", re.I)
 _BOUNDARY = re.compile(r"[-_/.]")
 
 

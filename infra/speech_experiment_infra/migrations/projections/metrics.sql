@@ -60,3 +60,6 @@ create table {schema}.test_set_results (
 create index on {schema}.test_set_results (metric, test_set, value, run_id) where speaker = '' and decoding = '';
 create index on {schema}.test_set_results (run_id, metric, test_set) where speaker = '' and decoding = '';
 create index on {schema}.test_set_results (test_set, run_id);
+
+-- The last offset that gave rows to ClickHouse: where its row is missing, ClickHouse has lost what it confirmed.
+alter table {schema}.positions add column rows_offset bigint;

@@ -1,0 +1,228 @@
+"""The sink of metrics: points to ClickHouse, what they mean to Postgres, exactly once in both.
+
+A batch is written in three steps. Postgres notes its vector as pending; ClickHouse takes one insert
+of exactly that vector, named by a token; Postgres takes positions, ledger, names, attempts,
+summaries and results in one transaction that also clears the vector. Whoever finds a pending
+vector repeats the second step, which the token makes harmless, and goes on. While one batch is
+inserted the next is prepared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import stamina
+
+from speech_experiment_infra.connections import clickhouse, postgres_pool
+from speech_experiment_infra.settings import Settings
+from speech_experiment_projections.ledger import Entry
+
+from .bookkeeping import Books, Place
+from .clickhouse_points import PointTable
+from .dead_letters import PoisonGuard, recall_guard
+from .intake import Accepted, Letter, take_in
+from .ledger_store import Ledger
+from .metrics_batch import Collector, Prepared, Resumes
+from .metrics_recovery import Parts, recover
+from .metrics_tables import collisions, read_attempts
+from .metrics_writer import Writer
+from .positions import Positions, advance, check_log, fresh, read_positions
+from .postgres_sink import RETRY_SECONDS, TRANSIENT
+from .sink import Incoming, Limits, Sink
+from .status import PartitionStatus, Status
+from .worker_rows import save_status
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+SMALL_BATCH_POINTS = 50_000
+PAUSE_SECONDS = 0.05
+"""So long a small batch is followed by none, so that the next is larger; a lone one goes at once."""
+_REMEMBERED = 4_000
+
+
+class MetricsSink:
+    """A Sink; what it remembers of ledger and attempts runs ahead of Postgres by the batch under way."""
+
+    name = "metrics"
+    topic = "metrics"
+    limits = Limits(records=5_000, bytes=12 << 20, waiting=16 << 20, fetch=8 << 20)
+
+    def __init__(self, settings: Settings, version: int = VERSION) -> None:
+        self.version = version
+        self._settings = settings
+        self._place = Place(self.name, version, self.topic, settings.partitions, "")
+        self._open = AsyncExitStack()
+        self._pool: Any = None
+        self._table: PointTable
+        self._writer: Writer
+        self._flight: asyncio.Task[None] | None = None
+        self._forget({}, PoisonGuard())
+
+    def _forget(self, positions: Positions, guard: PoisonGuard) -> None:
+        self._positions = positions
+        self._guard = guard
+        self._entries: dict[UUID, Entry] = {}
+        self._resumes: Resumes = {}
+
+    async def open(self, cluster_id: str) -> None:
+        self._place = self._place._replace(cluster_id=cluster_id)
+        pool = postgres_pool(self._settings, min_size=1, max_size=2)
+        self._pool = await self._patiently(lambda: self._open.enter_async_context(pool))
+        client = await self._patiently(lambda: self._open.enter_async_context(clickhouse(self._settings)))
+        self._table = PointTable(client, self.version)
+        self._writer = Writer(self._pool, self._table, self._place)
+        await self._check_log(range(self._settings.partitions))
+
+    async def _patiently(self, connect: Callable[[], Awaitable[Any]]) -> Any:
+        from clickhouse_connect.driver.exceptions import Error
+
+        async for attempt in stamina.retry_context(
+            on=(*TRANSIENT, Error), attempts=None, timeout=RETRY_SECONDS, wait_max=1.0
+        ):
+            with attempt:
+                found = await connect()
+        return found
+
+    async def _check_log(self, partitions: Collection[int]) -> Positions:
+        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+            with attempt:
+                async with self._pool.acquire() as connection:
+                    positions = await read_positions(connection, self._place.schema, self.topic, partitions)
+        await check_log(self._settings, self.topic, positions.values(), self._place.cluster_id)
+        return positions
+
+    async def next_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        await self._settle()
+        self._forget({}, PoisonGuard())
+        await recover(
+            Parts(self._settings, self._pool, self._table, self._place, self._writer, self._prepare),
+            partitions,
+        )
+        self._forget(
+            await self._check_log(partitions),
+            await self._recall_guard(partitions),
+        )
+        return {partition: position.next_offset for partition, position in self._positions.items()}
+
+    async def _recall_guard(self, partitions: Collection[int]) -> PoisonGuard:
+        async with self._pool.acquire() as connection:
+            return await recall_guard(connection, self._place.schema, self.topic, partitions)
+
+    async def write(self, batch: Sequence[Incoming]) -> None:
+        """Returns when the batch is on its way and the one before it is written.
+
+        A failure of the batch under way is raised by the next call of any method.
+        """
+        records = fresh(self._positions, batch)
+        if not records:
+            return
+        prepared = await self._prepare(records, self._positions)
+        await self._settle()
+        await self._writer.begin(prepared)
+        self._advance(prepared)
+        self._flight = asyncio.create_task(self._writer.finish(prepared))
+        if prepared.rows is None or len(prepared.rows) < SMALL_BATCH_POINTS:
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _prepare(self, records: list[Incoming], positions: Positions) -> Prepared:
+        """Everything about the records but the writing; they follow on what was prepared before."""
+        taken = await asyncio.to_thread(self._take_in, records)
+        accepted = [each for each in taken if isinstance(each, Accepted)]
+        colliding = await self._recall(accepted)
+        touched = {record.partition for record in records}
+        books = Books(
+            self._place,
+            {partition: positions[partition] for partition in touched},
+            records,
+            Ledger(dict(self._entries)),
+            self._guard.copy(),
+        )
+        books.letters = [each for each in taken if isinstance(each, Letter)]
+        books.accepted = accepted
+        return await asyncio.to_thread(self._collect, books, colliding)
+
+    def _take_in(self, records: list[Incoming]) -> list[Accepted | Letter]:
+        return [take_in(record, self._place.partitions) for record in records]
+
+    def _collect(self, books: Books, colliding: set[str | UUID]) -> Prepared:
+        resumes = dict(self._resumes)
+        collector = Collector(books, resumes, colliding)
+        for each in books.accepted:
+            if each.recorded.envelope.run_id is not None:
+                books.project_one(each, collector.apply)
+        self._resumes = resumes
+        return collector.prepare()
+
+    async def _recall(self, accepted: list[Accepted]) -> set[str | UUID]:
+        """Reads what is not remembered of the records' producers and runs; returns names that collide."""
+        envelopes = [each.recorded.envelope for each in accepted if each.recorded.envelope.run_id]
+        unknown = {e.producer: e for e in envelopes if e.producer not in self._entries}
+        runs = {e.run_id for e in envelopes if e.run_id and e.run_id not in self._resumes}
+        keys = self._writer.unknown_keys(accepted)
+        if not (unknown or runs or keys):
+            return set()
+        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+            with attempt:
+                async with self._pool.acquire() as connection:
+                    ledger = await Ledger.load(connection, self._place.schema, unknown.values())
+                    resumes = await read_attempts(connection, self._place.schema, runs)
+                    colliding = await collisions(connection, self._place.schema, keys, runs)
+        found = {producer: ledger.entry(producer) for producer in unknown}
+        self._entries |= {producer: entry for producer, entry in found.items() if entry is not None}
+        self._resumes |= resumes
+        return colliding
+
+    def _advance(self, prepared: Prepared) -> None:
+        """Remembers the batch as if it were written: if it is not, this process ends."""
+        books = prepared.books
+        moved = advance(books.positions, books.records, self._place.cluster_id)
+        self._positions = self._positions | moved
+        self._guard = books.guard
+        producers = {each.recorded.envelope.producer for each in books.accepted}
+        if len(self._entries) > _REMEMBERED:
+            self._entries = {}
+        entries = {producer: books.ledger.entry(producer) for producer in producers}
+        self._entries |= {producer: entry for producer, entry in entries.items() if entry is not None}
+        if len(self._resumes) > _REMEMBERED:
+            runs = {each.recorded.envelope.run_id for each in books.accepted}
+            self._resumes = {run: known for run, known in self._resumes.items() if run in runs}
+
+    async def _settle(self) -> None:
+        """Waits for the batch under way; raises what it failed with."""
+        if self._flight is not None:
+            await asyncio.wait([self._flight])
+            flight, self._flight = self._flight, None
+            flight.result()
+
+    async def report(self, status: Status) -> None:
+        """Counts as written what Postgres says is written, not what is under way."""
+        if self._flight is not None and self._flight.done():
+            self._flight.result()
+        partitions = {
+            partition: PartitionStatus(min(each.next, self._written(partition)), each.end)
+            for partition, each in status.partitions.items()
+        }
+        lag = sum(max(0, each.end - each.next) for each in partitions.values())
+        async with self._pool.acquire() as connection:
+            await save_status(connection, msgspec.structs.replace(status, partitions=partitions, lag=lag))
+
+    def _written(self, partition: int) -> int:
+        under_way = self._writer.under_way if self._flight is not None and not self._flight.done() else {}
+        if partition in under_way:
+            return under_way[partition].first
+        return self._positions[partition].next_offset if partition in self._positions else 0
+
+    async def close(self) -> None:
+        await self._settle()
+        await self._open.aclose()
+
+
+def create(settings: Settings, version: int = VERSION) -> Sink:
+    return MetricsSink(settings, version)
