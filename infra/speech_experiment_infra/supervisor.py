@@ -99,8 +99,8 @@ class Supervisor:
             await asyncio.gather(*pending, return_exceptions=True)
             for task in done:
                 task.result()
-        except StartError as error:
-            self.state.error = str(error)
+        except Exception as error:
+            self.state.error = str(error) or repr(error)
             await self._stop("failed")
             raise
         await self._stop("stopped")
@@ -169,13 +169,17 @@ class Supervisor:
     def _launch(self, child: Child) -> None:
         state = self.state.children.setdefault(child.name, ChildState(port=child.port))
         running = self._running.setdefault(child.name, _Running(child, state))
-        running.process = spawn(
-            child.command,
-            self._layout.log(child.name),
-            environment=child.environment,
-            on_parent_death=child.on_parent_death,
-            become=child.become,
-        )
+        try:
+            running.process = spawn(
+                child.command,
+                self._layout.log(child.name),
+                environment=child.environment,
+                on_parent_death=child.on_parent_death,
+                become=child.become,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            self._note_end(running, f"not started: {error}", 0.0)
+            return
         identity = Identity.of(running.process.pid)
         state.pid, state.started_at = running.process.pid, time.time()
         state.started_ticks = identity.started_ticks if identity else 0
@@ -186,19 +190,20 @@ class Supervisor:
         while True:
             for running in self._running.values():
                 if running.process and not running.up:
-                    self._note_exit(running, running.process.returncode)
+                    lived_s = time.time() - running.state.started_at
+                    self._note_end(running, _how(running.process.returncode), lived_s)
                 if not running.process and time.monotonic() >= running.start_again_at:
                     running.state.restarts += 1
                     self._launch(running.child)
             await asyncio.sleep(_POLL_S)
 
-    def _note_exit(self, running: _Running, code: int) -> None:
-        lived_s = time.time() - running.state.started_at
+    def _note_end(self, running: _Running, how: str, lived_s: float) -> None:
+        """Remember how a child ended, and when to start it again."""
         running.failures = 1 if lived_s > _STABLE_S else running.failures + 1
         wait_s = _BACKOFF_S[min(running.failures, len(_BACKOFF_S)) - 1]
         running.process, running.start_again_at = None, time.monotonic() + wait_s
-        running.state.last_exit, running.state.last_exit_at = _how(code), time.time()
-        name, how = running.child.name, running.state.last_exit
+        running.state.last_exit, running.state.last_exit_at = how, time.time()
+        name = running.child.name
         _log.warning("%s ended by %s after %.1f s; starting it again in %.2g s", name, how, lived_s, wait_s)
         if self.state.status == "ready":
             self._report(f"{name} ended by {how}, starting it again")
@@ -243,7 +248,11 @@ class Supervisor:
         self._save()
 
     def _save(self) -> None:
-        self.state.save(self._layout.data_dir)
+        """A full disk makes the report old; it must not end the stack."""
+        try:
+            self.state.save(self._layout.data_dir)
+        except OSError as error:
+            _log.warning("cannot write the state of the stack: %s", error)
 
 
 def _is_needed(name: str) -> bool:

@@ -7,9 +7,12 @@ that is missing or damaged in the cache is fetched again, and moved there only w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -38,6 +41,7 @@ NOT_NEEDED = frozenset(
 
 _PARALLEL_DOWNLOADS = 6
 _TIMEOUT_S = 30
+_LEFTOVER_AFTER_S = 3600
 
 Report = Callable[[str], None]
 
@@ -83,10 +87,19 @@ def install(cache: Path, report: Report, jars: Sequence[Jar] | None = None) -> l
     """
     jars = locked_jars() if jars is None else jars
     cache.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(cache)
     missing = [jar for jar in jars if not jar.intact(cache)]
     if missing:
         _fetch_all(missing, cache, report)
     return [cache / jar.filename for jar in jars]
+
+
+def _clear_leftovers(cache: Path) -> None:
+    """Remove scratch folders of installations that were killed; those of an hour ago at least."""
+    for scratch in (*cache.glob("fetch-*"), *cache.glob("trial-*")):
+        with contextlib.suppress(OSError):
+            if time.time() - scratch.stat().st_mtime > _LEFTOVER_AFTER_S:
+                shutil.rmtree(scratch)
 
 
 def _fetch_all(jars: Sequence[Jar], cache: Path, report: Report) -> None:

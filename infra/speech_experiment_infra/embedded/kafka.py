@@ -50,6 +50,7 @@ _LOGGING = [
 ]
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 _TRIAL_TIMEOUT_S = 60.0
+_START_CACHES_KEPT = 4  # of other environments on this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +216,9 @@ def _make_start_cache(classpath: Sequence[Path], folder: Path, report: jars.Repo
             made.replace(target)
         except (OSError, subprocess.SubprocessError) as error:
             _log.warning("no start cache for the broker, it will start slower: %s", error)
-    for old in folder.glob("broker-*.aot"):
-        if old != target:
-            old.unlink(missing_ok=True)
+    newest_first = sorted(folder.glob("broker-*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in newest_first[_START_CACHES_KEPT:]:
+        old.unlink(missing_ok=True)
 
 
 def _trial_run(classpath: Sequence[Path], scratch: Path, made: Path) -> None:
