@@ -66,6 +66,7 @@ class Lifecycle:
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
         self._copies = []
+        self._problems.count = lambda kind: None
         if self._capture is not None:
             self._capture.abandon()
             self._capture = None

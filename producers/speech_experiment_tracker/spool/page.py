@@ -56,9 +56,11 @@ class Page:
 
     def forget(self) -> None:
         """In a forked child: lets go of the parent's lock without releasing it."""
+        self._memory.close()  # the map has a descriptor of its own, which shares the lock
         os.close(self.fd)
 
     def release(self) -> None:
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
         os.close(self.fd)
 
 

@@ -27,7 +27,9 @@ class Gateway:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -77,6 +79,9 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 return
             status, reply = gateway.accept(body)
             self._answer(status, reply)
+
+        def do_GET(self) -> None:
+            self._answer(404, b"{}")
 
         def do_HEAD(self) -> None:
             self._answer(200 if self.path.rsplit("/", 1)[1] in gateway.blobs else 404)

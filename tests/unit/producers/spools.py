@@ -28,7 +28,14 @@ def opening(producer: Producer, stream: str) -> Iterable[msgspec.Struct]:
 def make_producer(
     spool: Path, run: UUID | None = None, *, target: str | None = None, **options: Any
 ) -> Producer:
-    meta = {"role": "trainer", "rank": 0, "child": False, "boot": boot_id(), "target": target, "capture": False}
+    meta = {
+        "role": "trainer",
+        "rank": 0,
+        "child": False,
+        "boot": boot_id(),
+        "target": target,
+        "capture": False,
+    }
     return Producer(spool, run or uuid7(), meta=meta, opening=opening, **options)
 
 
@@ -82,4 +89,13 @@ def in_threads(count: int, work: Any) -> None:
         thread.join()
 
 
-__all__ = ["OnFull", "calls_of", "decode", "drained", "has_no_holes", "in_threads", "make_producer", "producer_in"]
+__all__ = [
+    "OnFull",
+    "calls_of",
+    "decode",
+    "drained",
+    "has_no_holes",
+    "in_threads",
+    "make_producer",
+    "producer_in",
+]

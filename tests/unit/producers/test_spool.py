@@ -52,7 +52,9 @@ def test_joining_slices_gives_the_same_record_as_packing_calls(made: list) -> No
     for step, time, epoch, points in made:
         keys = tuple(points)
         layout = layouts.setdefault(keys, Layout(list(keys)))
-        head = METRICS_HEAD.pack(METRICS, 0, 0, -(2**63) if step is None else step, time, nan if epoch is None else epoch)
+        head = METRICS_HEAD.pack(
+            METRICS, 0, 0, -(2**63) if step is None else step, time, nan if epoch is None else epoch
+        )
         values = pack_calls([(step, time, epoch, points)]).values
         assert columns.add(layout, memoryview(head + values))
     assert columns.payload() == pack_calls(made)
@@ -178,9 +180,12 @@ def test_dropped_calls_of_a_killed_process_are_named_too(tmp_path: Path) -> None
 
 
 def test_a_full_spool_raises_where_that_was_asked_for(tmp_path: Path) -> None:
-    with producer_in(tmp_path, quota=1, on_full="raise") as producer, pytest.raises(SpoolFull, match="quota"):
+    def fill() -> None:
         for number in range(20_000):
             producer.metrics.log_checked(("x",), (1.0,), number, None, 1)
+
+    with producer_in(tmp_path, quota=1, on_full="raise") as producer, pytest.raises(SpoolFull, match="quota"):
+        fill()
 
 
 FULL_DISK = """
@@ -238,7 +243,9 @@ while True:
 @pytest.mark.parametrize("delay", [0.01, 0.05, 0.2, 0.4])
 def test_every_call_that_returned_survives_kill_9(tmp_path: Path, delay: float) -> None:
     witness = tmp_path / "witness"
-    code = KILLED.format(root=str(Path(__file__).parents[3]), spool=str(tmp_path / "spool"), witness=str(witness))
+    code = KILLED.format(
+        root=str(Path(__file__).parents[3]), spool=str(tmp_path / "spool"), witness=str(witness)
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         run, producer, folder = process.stdout.readline().split()
