@@ -227,6 +227,8 @@ class Curve(msgspec.Struct, omit_defaults=True):
 
 
 class Curves(msgspec.Struct):
+    """By key; one that the run has no points of is missing."""
+
     curves: dict[str, Curve]
 
 

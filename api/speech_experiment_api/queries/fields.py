@@ -190,6 +190,7 @@ def _result(metric: str, path: Path) -> Result:
     if options or len(path.parts) > 1 or not (path.parts or known):
         hint = f"write {metric}['<test set>'], {metric}['<test set>', speaker='<id>'] or metrics.{metric}"
         raise FilterError(f"{path.root} is a result on a test set", path.position, hint)
+    metric = "accuracy" if metric == "acc" else metric
     test_set = path.parts[0] if path.parts else ""
     return Result(metric, test_set, known.get("speaker", ""), known.get("decoding", ""))
 

@@ -109,8 +109,8 @@ def _times(points: Points) -> Any:
 
 
 def json_body(points: Points, many: bool) -> bytes:
-    """{"curves": {key: columns}}, or for several runs {"runs": {run: {"curves": …}}}."""
-    curves = [{key: _columns(points, slice(0, 0)) for key in points.asked.keys} for _ in points.runs]
+    """{"curves": {key: columns}} of the keys that have points; for several runs {"runs": {run: {"curves": …}}}."""
+    curves: list[dict[str, Any]] = [{} for _ in points.runs]
     for run, key, rows in _series(points):
         curves[run][points.asked.keys[key]] = _columns(points, rows)
     if not many:

@@ -14,6 +14,7 @@ from ..routing import Param, Routes
 from .cursors import Cursor, open_cursor, question_digest, seal_cursor
 from .details import COMPLETE_ONLY, FIELDS
 from .documents import RunDetails, RunPage
+from .fields import resolve
 from .grammar import parse_filter, parse_order
 from .groups import groups_of
 from .plans import Question
@@ -88,7 +89,10 @@ _parsed = lru_cache(maxsize=512)(parse_filter)
 
 def _parsed_order(text: str) -> tuple[Term, ...]:
     try:
-        return parse_order(text)
+        terms = parse_order(text)
+        for term in terms:
+            resolve(term.path)
+        return terms
     except FilterError as error:
         raise filter_problem(error, "order_by") from None
 
