@@ -102,7 +102,7 @@ async def replay_dead_letter(request: Request) -> Response:
     if row is None or not _visible(row, actor, services):
         raise not_found(f"the dead letter {letter_id} of {projection}")
     if row["reason"] == "forbidden":
-        raise conflict("control events from outside the gateway stay parked; they are never applied")
+        raise conflict("its sender may not write that: it stays parked, and a replay would be parked again")
     record = Outgoing(row["topic"], _key(row), row["value"])
     [(topic, partition, offset)] = await services.writer.append([record], replay_headers(row, actor))
     await services.positions.reached({(topic, partition): offset}, _PATIENCE)

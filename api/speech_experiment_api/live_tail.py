@@ -16,6 +16,7 @@ from . import log
 from .log_reader import LogRecord, log_record
 from .outages import is_outage
 from .positions import Place
+from .problems import Problem
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -26,6 +27,7 @@ TOPICS = ("runs", "metrics", "artifacts")
 _QUEUE_BYTES = 16_000_000
 _QUEUE_RECORDS = 5_000
 _RETRY_SECONDS = 0.5
+_MOST_VIEWERS = 500
 
 
 class Viewer:
@@ -82,7 +84,12 @@ class LiveTail:
 
     @asynccontextmanager
     async def watching(self, viewer: Viewer) -> AsyncIterator[dict[Place, int]]:
-        """Registers a viewer; gives the offsets from which on it will see everything."""
+        """Registers a viewer; gives the offsets from which on it will see everything.
+
+        Raises Problem 429 when too many watch, TimeoutError when the log is away.
+        """
+        if len(self._viewers) >= _MOST_VIEWERS:
+            raise Problem(429, "too_many_viewers", f"{_MOST_VIEWERS} live streams are open on this server")
         if self._task is None:
             self._started.clear()
             self._next.clear()
