@@ -48,7 +48,7 @@ async def delivery_of_run(request: Request) -> Response:
     ],
 )
 async def delivery_of_all(request: Request) -> Response:
-    """The same for all runs of the workspace, newest first."""
+    """The proof of delivery of every run of the workspace, newest first."""
     services, limit = services_of(request), integer(request, "limit", 100, 1, 500)
     behind = await _behind(services, seconds(request, "timeout", 5.0, 60.0))
     runs = await _runs(services, actor_of(request).workspace, _cursor(request), limit)
