@@ -18,7 +18,7 @@ from .migrate import MigrationError, migrate
 from .settings import Settings
 from .topics import TopicError, ensure_topics
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 120.0
 
 
 async def provision(settings: Settings) -> None:

@@ -31,7 +31,7 @@ __all__ = ["RefusedError", "StartError", "Supervisor", "run_stack", "stack_statu
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
-_READY_TIMEOUT_S = 90.0
+_READY_TIMEOUT_S = 120.0
 _BACKOFF_S = (0.05, 0.2, 1.0, 3.0, 10.0)
 _STABLE_S = 30.0
 _GIVE_UP_STARTING = 4
