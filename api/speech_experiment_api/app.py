@@ -22,6 +22,7 @@ from .ingest import routes as ingest_routes
 from .keys import routes as key_routes
 from .live import routes as live_routes
 from .me import routes as me_routes
+from .memory import give_back
 from .middleware import Envelope
 from .openapi import document
 from .pages import routes as page_routes
@@ -73,7 +74,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     stores = Stores(app.state.settings)
     services = build(app.state.settings, stores)
     app.state.stores, app.state.services = stores, services
-    async with stores.running(), _beside(bootstrap.run(services)):
+    async with stores.running(), _beside(bootstrap.run(services)), _beside(give_back(services.state)):
         yield
         with suppress(Problem, TimeoutError):
             await services.control.close()

@@ -65,6 +65,7 @@ async def _ingest(request: Request) -> wire.IngestReply:
 async def _write(services: Services, actor: Actor, batch: wire.IngestBatch) -> wire.IngestReply:
     size = sum(map(len, batch.records))
     services.rate.spend(actor.key_id, size)
+    services.state.ingested_bytes += size
     good, refused = sift(batch.records)
     positions = await services.writer.append(good, stamp(actor.name, actor.workspace)) if good else []
     services.telemetry.records.labels("accepted").inc(len(good))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from speech_experiment_schemas.ids import partition_of
 from speech_experiment_schemas.stamps import Headers
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiokafka.structs import RecordMetadata
 
 _PATIENCE = 0.5
+_STUCK_SECONDS = 30.0
 
 
 class Outgoing(NamedTuple):
@@ -54,6 +55,7 @@ class LogWriter:
         self._limit = limit
         self._timeout = timeout
         self._freed = asyncio.Event()
+        self._acknowledged = time.monotonic()
 
     async def append(self, records: Sequence[Outgoing], headers: Headers) -> list[tuple[str, int, int]]:
         """Writes in order; returns (topic, partition, last offset) once all are acknowledged.
@@ -83,18 +85,26 @@ class LogWriter:
 
     async def _send(self, records: Sequence[Outgoing], headers: Headers) -> list[RecordMetadata]:
         producer = self._connection.get()
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
                 written = await self._hand_over(producer, records, headers)
-        except TimeoutError:
+        except (TimeoutError, KafkaTimeoutError):
+            self._renew_if_stuck(started)
             raise unavailable("the event log", retry_after=2) from None
         except KafkaError as error:
             if not error.retriable:
                 self._connection.renew()
             raise unavailable(f"the event log ({type(error).__name__})", retry_after=2) from None
-        self._telemetry.ack_seconds.observe(time.perf_counter() - started)
+        self._acknowledged = time.monotonic()
+        self._telemetry.ack_seconds.observe(self._acknowledged - started)
         return written
+
+    def _renew_if_stuck(self, started: float) -> None:
+        """A producer without any acknowledgement for long may hang: a broker that is back gets a new one."""
+        if started - self._acknowledged > _STUCK_SECONDS:
+            self._acknowledged = time.monotonic()
+            self._connection.renew()
 
     async def _hand_over(
         self, producer: AIOKafkaProducer, records: Sequence[Outgoing], headers: Headers

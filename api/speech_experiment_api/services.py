@@ -23,9 +23,14 @@ _UPLOADS = 4
 
 @dataclass(slots=True)
 class State:
-    """bootstrapped: whether there is a key to log in with, as far as that is ours to see to."""
+    """What changes while the server runs.
+
+    bootstrapped    whether there is a key to log in with, as far as that is ours to see to
+    ingested_bytes  of batches so far
+    """
 
     bootstrapped: bool
+    ingested_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ class ApiSettings(Settings):
     ingest_requests_per_second: float = Field(default=5_000, gt=0)
     ingest_bytes_per_second: float = Field(default=250e6, gt=0)
     """Decompressed bytes."""
-    ingest_in_flight_bytes: int = Field(default=64_000_000, ge=8_000_000)
+    ingest_in_flight_bytes: int = Field(default=32_000_000, ge=8_000_000)
     """Bytes handed to the broker and not acknowledged; beyond them callers wait, then see 429."""
     ingest_bodies_bytes: int = Field(default=256_000_000, ge=8_000_000)
     """Bodies of ingest requests held in memory at a time; beyond them callers see 429."""
     ingest_body_timeout: float = Field(default=60.0, gt=0)
     """Seconds that a body may take to come in."""
-    ingest_ack_timeout: float = Field(default=15.0, gt=0)
+    ingest_ack_timeout: float = Field(default=30.0, gt=0)
     """Seconds that the broker may take to acknowledge before the caller sees 503."""
     blob_limit_bytes: int = Field(default=200_000_000_000, gt=0)
     projection_timeout: float = Field(default=10.0, gt=0)

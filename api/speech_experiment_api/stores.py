@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 2.0
-_KAFKA_TIMEOUT_MS = 10_000
+_KAFKA_TIMEOUT_MS = 20_000
 
 
 class Connection(Generic[T]):
@@ -104,7 +104,7 @@ class Stores:
         self.postgres = Connection[Any]("Postgres", lambda: _pool(settings))
         self.store = Connection[Any]("the metrics store", lambda: connections.clickhouse(settings))
         self.kafka = Connection[Any]("the event log", lambda: _checked_producer(settings))
-        self.reader = Connection[Any]("the event log", lambda: connections.kafka_consumer(settings))
+        self.reader = Connection[Any]("the event log", lambda: _reader(settings))
         self.versions = LiveVersions(lambda: self.pool)
         self.keys = KeyRing(self._actor_of)
         self._objects: Minio | None = None
@@ -146,6 +146,10 @@ class Stores:
 def stores_of(request: Request) -> Stores:
     stores: Stores = request.app.state.stores
     return stores
+
+
+def _reader(settings: ApiSettings) -> AbstractAsyncContextManager[Any]:
+    return connections.kafka_consumer(settings, request_timeout_ms=_KAFKA_TIMEOUT_MS)
 
 
 @asynccontextmanager
