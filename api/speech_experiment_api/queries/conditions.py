@@ -74,21 +74,18 @@ class Conditions:
 
     def _compare_moments(self, operand: str, path: Path, operator: ComparisonOperator, value: Value) -> str:
         moment = moment_of(path, value, self.now)
-        start = self.bind(moment.start, "timestamptz")
         if not moment.whole_day:
-            return f"{operand} {_SQL[operator]} {start}"
+            return f"{operand} {_SQL[operator]} {self.bind(moment.start, 'timestamptz')}"
+        if operator in ("<=", ">"):
+            word = "<" if operator == "<=" else ">="
+            return f"{operand} {word} {self.bind(moment.end, 'timestamptz')}"
+        start = self.bind(moment.start, "timestamptz")
+        if operator in ("<", ">="):
+            return f"{operand} {operator} {start}"
         end = self.bind(moment.end, "timestamptz")
-        match operator:
-            case "=":
-                return f"({operand} >= {start} and {operand} < {end})"
-            case "!=":
-                return f"({operand} < {start} or {operand} >= {end})"
-            case "<=":
-                return f"{operand} < {end}"
-            case ">":
-                return f"{operand} >= {end}"
-            case _:
-                return f"{operand} {operator} {start}"
+        if operator == "=":
+            return f"({operand} >= {start} and {operand} < {end})"
+        return f"({operand} < {start} or {operand} >= {end})"
 
     def _member(self, operand: str, kind: Kind, path: Path, values: tuple[Value, ...]) -> str:
         if kind == "time":

@@ -90,8 +90,8 @@ def test_a_date_is_its_whole_day() -> None:
         "(r.created_at >= $1::timestamptz and r.created_at < $2::timestamptz)",
         [day, following],
     )
-    assert compiled("created > '2026-11-01'")[0].endswith(">= $2::timestamptz")
-    assert compiled("created <= '2026-11-01'")[0].endswith("< $2::timestamptz")
+    assert compiled("created > '2026-11-01'")[0].endswith(">= $1::timestamptz")
+    assert compiled("created <= '2026-11-01'")[0].endswith("< $1::timestamptz")
     assert compiled("created < '2026-11-01T12:00:00+02:00'")[1] == [datetime(2026, 11, 1, 10, tzinfo=UTC)]
 
 
