@@ -52,7 +52,7 @@ _CASTS = {"received": "::int8multirange", "voided": "::int8multirange", "problem
 _NAMES = ", ".join(name for name, _ in _FIELDS)
 _VALUES = ", ".join(f"n.{name}{_CASTS.get(name, '')}" for name, _ in _FIELDS)
 _ARRAYS = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(_FIELDS, 1))
-_CHANGES = ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS[7:])
+_CHANGES = ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS[5:])
 
 _SELECT = f"""
 select {_NAMES.replace("received", "received::text").replace("voided", "voided::text")}

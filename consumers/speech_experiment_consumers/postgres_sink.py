@@ -50,6 +50,13 @@ BY_DATA = (
 """Errors that some record of the batch brings about each time: it is found by halves, and parked."""
 
 
+def patiently() -> Any:
+    """Attempts over a minute, the first repeated at once: a restarted Postgres answers within a second."""
+    return stamina.retry_context(
+        on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.05, wait_jitter=0.1, wait_max=2.0
+    )
+
+
 class Rows(Protocol):
     """The rows of one batch of one projection: read, changed by events, written."""
 
@@ -91,14 +98,14 @@ class PostgresSink:
     async def open(self, cluster_id: str) -> None:
         """Raises WrongLog when the positions were taken in another log."""
         self._place = self._place._replace(cluster_id=cluster_id)
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+        async for attempt in patiently():
             with attempt:
                 pool = postgres_pool(self._settings, min_size=1, max_size=2)
                 self._pool = await self._open.enter_async_context(pool)
         await self.next_offsets(range(self._settings.partitions))
 
     async def next_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+        async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection:
                     positions = await read_positions(connection, self._place.schema, self.topic, partitions)
@@ -122,7 +129,7 @@ class PostgresSink:
         await self.write(batch[middle:])
 
     async def _transact(self, batch: Sequence[Incoming], refused: Exception | None = None) -> None:
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+        async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection, connection.transaction():
                     guard = await self._apply(connection, batch, refused)

@@ -8,7 +8,7 @@ from uuid import UUID
 from speech_experiment_schemas.artifacts import ArtifactLogged
 
 from .recorded import Recorded
-from .texts import clean_text, to_json
+from .texts import bigint, clean_text, to_json
 
 Path = tuple[str, UUID, str]
 """(workspace, run, path)"""
@@ -54,7 +54,7 @@ def artifact_row(recorded: Recorded, logged: ArtifactLogged, version: int) -> Ar
         logged.sha256,
         clean_text(logged.content_type),
         to_json(logged.storage),
-        logged.step,
+        bigint(logged.step),
         logged.epoch,
         to_json(logged.metadata),
         version,

@@ -32,6 +32,7 @@ from speech_experiment_schemas.runs import (
 
 from .recorded import Recorded
 from .refusal import same_workspace
+from .texts import bigint, clean_text, clock
 from .trees import merge
 
 
@@ -151,12 +152,12 @@ def _start(run: Run, started: RunStarted, recorded: Recorded) -> Changes:
         "tags": started.tags | run.tags,
         "notes": started.notes if run.notes is None else run.notes,
         "user": run.user or started.user or recorded.actor,
-        "started_at": recorded.envelope.ts if run.started_at is None else run.started_at,
+        "started_at": clock(recorded.envelope.ts) if run.started_at is None else run.started_at,
     }
 
 
 def _resume(run: Run, resumed: RunResumed) -> Changes:
-    if resumed.attempt <= run.attempts:
+    if resumed.attempt <= run.attempts or bigint(resumed.attempt) is None:
         return {}
     return {"attempts": resumed.attempt} | _ended("running", None)
 
@@ -164,11 +165,11 @@ def _resume(run: Run, resumed: RunResumed) -> Changes:
 def _life(run: Run, recorded: Recorded) -> Changes:
     match recorded.payload:
         case RunFinished(exit_code=code):
-            return _word(run, recorded, _ended("finished", recorded.envelope.ts, exit_code=code))
+            return _word(run, recorded, _ended("finished", clock(recorded.envelope.ts), exit_code=code))
         case RunFailed() as failed:
             ended = _ended(
                 failed.status,
-                recorded.envelope.ts,
+                clock(recorded.envelope.ts),
                 error=failed.error,
                 traceback=failed.traceback or None,
                 exit_code=failed.exit_code,
@@ -204,10 +205,10 @@ def _close(run: Run, closed: ProducerClosed, recorded: Recorded) -> Changes:
     if run.status == "running" and trainer.attempt >= run.attempts:
         left = any(other.attempt >= run.attempts for other in others.values())
         if closed.reason == "lost" and not left:
-            changes |= _ended("lost", recorded.envelope.ts)
+            changes |= _ended("lost", clock(recorded.envelope.ts))
         elif closed.reason in ("finished", "exit", "failed") and trainer.rank == 0:
             status = "failed" if closed.reason == "failed" else "finished"
-            changes |= _ended(status, recorded.envelope.ts)
+            changes |= _ended(status, clock(recorded.envelope.ts))
     return changes
 
 
@@ -224,7 +225,7 @@ def _ended(
         "finished_at": at,
         "error": error,
         "traceback": traceback,
-        "exit_code": exit_code,
+        "exit_code": bigint(exit_code),
     }
 
 
@@ -235,7 +236,10 @@ def link(links: list[tuple[str, UUID]], kind: str, target: UUID, removed: bool) 
 
 
 def _worst(known: dict[str, int], reported: dict[str, int]) -> dict[str, int]:
-    return known | {kind: max(count, known.get(kind, 0)) for kind, count in reported.items()}
+    """Sorted and clean, as a jsonb column gives it back."""
+    counts = {clean_text(kind): count for kind, count in reported.items()}
+    worst = known | {kind: max(count, known.get(kind, 0)) for kind, count in counts.items()}
+    return dict(sorted(worst.items()))
 
 
 _encoder = msgspec.msgpack.Encoder()

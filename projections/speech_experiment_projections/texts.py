@@ -1,4 +1,4 @@
-"""Values as Postgres can hold them: text without NUL, JSON without NaN."""
+"""Values as Postgres can hold them: text without NUL, JSON without NaN, numbers and times in range."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 _NUL = "\u2400"
+_INT8 = 2**63 - 1
+_YEAR_9999 = 253_370_764_800_000_000
 _encoder = msgspec.json.Encoder()
 
 
@@ -43,3 +45,13 @@ def number_name(value: float) -> str:
 def to_json(value: Any) -> str:
     """JSON text that jsonb takes."""
     return _encoder.encode(clean_tree(value)).decode()
+
+
+def bigint(number: int | None) -> int | None:
+    """The number, or None when it does not fit 64 bits."""
+    return number if number is not None and -_INT8 <= number <= _INT8 else None
+
+
+def clock(microseconds: int) -> int | None:
+    """A client's time, or None when its clock shows the year 9999 or later."""
+    return microseconds if 0 <= microseconds < _YEAR_9999 else None
