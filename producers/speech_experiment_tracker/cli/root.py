@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import TrackerError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "speech_experiment_tracker.commands"
 _OWN = {
@@ -67,6 +69,8 @@ class LazyGroup(TyperGroup):
 
 def _sorted_for(wanted: str | None) -> list[EntryPoint]:
     """The entry points, the infrastructure's first: most server commands are its."""
+    from importlib.metadata import entry_points
+
     found = [*entry_points(group=GROUP)]
     return sorted(found, key=lambda entry: (entry.name != wanted, entry.name != "infra", entry.name))
 

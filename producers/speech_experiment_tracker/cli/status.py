@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +73,8 @@ def _server(data_dir: Path | None) -> dict[str, Any]:
 
 def _stack(data_dir: Path | None) -> dict[str, Any] | None:
     """The embedded stack's state, where the server is installed and one has run here."""
+    from importlib.metadata import entry_points
+
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     if not {"stack", "data_dir"} <= installed.keys():
         return None
