@@ -12,7 +12,7 @@ from speech_experiment_projections.ledger import Entry
 from speech_experiment_projections.metrics import Piece, Rows, admitted, rows
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.refusal import Refused
-from speech_experiment_projections.summaries import Summary, summarise
+from speech_experiment_projections.summaries import NO_SUMMARIES, Summaries, summarise
 from speech_experiment_schemas.ids import producer_hash
 from speech_experiment_schemas.metrics import MetricsLogged
 from speech_experiment_schemas.producers import ProducerOpened
@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
     vector: Mapping[int, Span]
     rows: Rows | None
     rows_offsets: Mapping[int, int]
-    summaries: list[Summary]
+    summaries: Summaries
     recompute: frozenset[UUID]
     resumes: list[Recorded]
     keys: frozenset[str]
@@ -100,14 +100,14 @@ class Collector:
     def prepare(self) -> Prepared:
         """The rows and summaries of all that was applied."""
         made = rows(self._pieces) if self._rows_offsets else None
-        summaries = summarise(made) if made else []
+        summaries = summarise(made) if made else NO_SUMMARIES
         return Prepared(
             uuid4() if made else None,
             self._books,
             _vector(self._books),
             made,
             self._rows_offsets,
-            [each for each in summaries if each.series.run not in self._recompute],
+            summaries.without(self._recompute),
             frozenset(self._recompute),
             self._resumed,
             frozenset(self._keys),

@@ -29,6 +29,7 @@ from .dead_letters import PoisonGuard, recall_guard
 from .intake import Accepted, Letter, take_in
 from .ledger_store import Ledger
 from .metrics_batch import Collector, Prepared, Resumes
+from .metrics_memory import keep_memory
 from .metrics_recovery import Parts, recover
 from .metrics_tables import collisions, read_attempts
 from .metrics_writer import Writer
@@ -225,4 +226,5 @@ class MetricsSink:
 
 
 def create(settings: Settings, version: int = VERSION) -> Sink:
+    keep_memory()
     return MetricsSink(settings, version)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +12,13 @@ from speech_experiment_projections.metrics import Series
 from speech_experiment_projections.recognised import RULE, recognise
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.run_rows import signed64
-from speech_experiment_projections.summaries import Summary
+from speech_experiment_projections.summaries import Summaries
 from speech_experiment_schemas.ids import key_hash, run_hash
 from speech_experiment_schemas.runs import RunResumed
 
 from .sql import columns, moment, statement
 
+# The client's time is held within the years that Python's datetime knows.
 _YEAR_1, _YEAR_9999 = -62_000_000_000_000_000, 253_000_000_000_000_000
 _KEYS = """
 insert into {schema}.metric_keys (hash, key)
@@ -63,9 +63,14 @@ _SUMMARIES = f"""
 insert into {{schema}}.summaries as s
     (run_id, key, rank, count, nans, last_value, last_step, last_time, last_seq, "offset",
      min_value, min_step, max_value, max_step, sum_value)
-select * from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::float8[], $7::bigint[],
-    $8::timestamptz[], $9::bigint[], $10::bigint[], $11::float8[], $12::bigint[], $13::float8[], $14::bigint[],
-    $15::float8[])
+select run_id, key, rank, points, nans, last_value, nullif(last_step, {_NO_STEP}),
+    timestamptz 'epoch' + greatest(least(last_time, {_YEAR_9999}), {_YEAR_1}) * interval '1 microsecond',
+    last_seq, "offset", nullif(min_value, 'NaN'), nullif(min_step, {_NO_STEP}),
+    nullif(max_value, 'NaN'), nullif(max_step, {_NO_STEP}), sum_value
+from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::float8[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::float8[], $12::bigint[], $13::float8[], $14::bigint[],
+    $15::float8[]) as n (run_id, key, rank, points, nans, last_value, last_step, last_time, last_seq, "offset",
+    min_value, min_step, max_value, max_step, sum_value)
 on conflict (run_id, key, rank) do update set
     count = s.count + excluded.count,
     nans = s.nans + excluded.nans,
@@ -171,35 +176,16 @@ async def save_attempts(connection: Any, schema: str, resumes: Sequence[Recorded
         await connection.execute(statement(_ATTEMPTS, schema), *columns(rows.values(), 6))
 
 
-async def save_summaries(connection: Any, schema: str, summaries: Iterable[Summary]) -> None:
-    """Merges the summaries of a batch into those that are there."""
-    rows = [
-        (
-            each.series.run,
-            each.series.key,
-            each.series.rank,
-            each.points,
-            each.nans,
-            each.last,
-            each.last_step,
-            _moment(each.last_time),
-            each.last_seq,
-            each.offset,
-            each.min,
-            each.min_step,
-            each.max,
-            each.max_step,
-            each.sum,
+async def save_summaries(connection: Any, schema: str, summaries: Summaries) -> None:
+    """Merges the summaries of a batch into those that are there; a series may occur once."""
+    if summaries.series:
+        await connection.execute(
+            statement(_SUMMARIES, schema),
+            [series.run for series in summaries.series],
+            [series.key for series in summaries.series],
+            [series.rank for series in summaries.series],
+            *summaries[1:],
         )
-        for each in summaries
-    ]
-    if rows:
-        await connection.execute(statement(_SUMMARIES, schema), *columns(rows, 15))
-
-
-def _moment(microseconds: int) -> datetime:
-    """The client's time, held within the years that Python's datetime knows."""
-    return moment(min(max(microseconds, _YEAR_1), _YEAR_9999))
 
 
 async def forget_run(connection: Any, schema: str, run: UUID) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import stamina
 
-from speech_experiment_projections.summaries import Summary
+from speech_experiment_projections.summaries import Summary, columns_of
 from speech_experiment_schemas.metrics import MetricsLogged
 
 from .bookkeeping import Books, Place
@@ -112,9 +112,10 @@ class Writer:
         await save_attempts(connection, schema, prepared.resumes)
         for run in recomputed:
             await forget_run(connection, schema, run)
-        summaries = [*prepared.summaries, *(each for of_run in recomputed.values() for each in of_run)]
-        await save_summaries(connection, schema, summaries)
-        await save_results(connection, schema, (each.series for each in summaries))
+        anew = columns_of([each for of_run in recomputed.values() for each in of_run])
+        for summaries in (prepared.summaries, anew):
+            await save_summaries(connection, schema, summaries)
+            await save_results(connection, schema, summaries.series)
         await self._admit_unbound(connection, prepared)
         await prepared.books.close(connection)
         await save_rows_offsets(connection, schema, self._place.topic, prepared.rows_offsets)

@@ -6,8 +6,9 @@ order of batches do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +44,52 @@ class Summary(NamedTuple):
     sum: float
 
 
-def summarise(rows: Rows) -> list[Summary]:
-    """One summary for each series that has a point on its effective curve."""
+class Summaries(NamedTuple):
+    """Summaries of many series as columns, each a list with an item for each series.
+
+    A step that is none is NO_STEP; a minimum or maximum that is none is NaN. Names as in Summary.
+    """
+
+    series: list[Series]
+    points: list[int]
+    nans: list[int]
+    last: list[float]
+    last_step: list[int]
+    last_time: list[int]
+    last_seq: list[int]
+    offset: list[int]
+    min: list[float]
+    min_step: list[int]
+    max: list[float]
+    max_step: list[int]
+    sum: list[float]
+
+    def rows(self) -> list[Summary]:
+        """One by one."""
+        return [_summary(*values) for values in zip(*self, strict=True)]
+
+    def without(self, runs: Collection[UUID]) -> Summaries:
+        """Those of other runs."""
+        if not runs:
+            return self
+        kept = [i for i, series in enumerate(self.series) if series.run not in runs]
+        return Summaries(*([column[i] for i in kept] for column in self))
+
+
+def columns_of(summaries: Sequence[Summary]) -> Summaries:
+    """The inverse of Summaries.rows."""
+    plain = [_plain(each) for each in summaries]
+    return Summaries(*map(list, zip(*plain, strict=True))) if plain else NO_SUMMARIES
+
+
+NO_SUMMARIES = Summaries(*([] for _ in range(13)))  # type: ignore[arg-type]
+
+
+def summarise(rows: Rows) -> Summaries:
+    """Of each series that has a point on its effective curve."""
     selected = _Selected(rows)
     if not len(selected.value):
-        return []
+        return NO_SUMMARIES
     starts, ends = selected.starts[:-1], selected.starts[1:]
     nan = np.isnan(selected.value)
     nans = np.add.reduceat(nan, starts, dtype=np.int64) if nan.any() else np.zeros(len(starts), np.int64)
@@ -71,12 +113,7 @@ def summarise(rows: Rows) -> list[Summary]:
         high_step,
         sums,
     )
-    return [
-        _summary(series, values)
-        for series, values in zip(
-            selected.series, zip(*(column.tolist() for column in columns), strict=True), strict=True
-        )
-    ]
+    return Summaries(selected.series, *(column.tolist() for column in columns))
 
 
 def merge(one: Summary, other: Summary) -> Summary:
@@ -163,22 +200,45 @@ def _extreme(
     return np.where(nans == sizes, np.nan, extremes), steps
 
 
-def _summary(series: Series, values: tuple[Any, ...]) -> Summary:
-    points, nans, last, last_step, time, seq, offset, low, low_step, high, high_step, total = values
+def _summary(
+    series: Series,
+    points: int,
+    nans: int,
+    last: float,
+    last_step: int,
+    last_time: int,
+    last_seq: int,
+    offset: int,
+    low: float,
+    low_step: int,
+    high: float,
+    high_step: int,
+    total: float,
+) -> Summary:
     return Summary(
         series=series,
         points=points,
         nans=nans,
         last=last,
         last_step=_step(last_step),
-        last_time=time,
-        last_seq=seq,
+        last_time=last_time,
+        last_seq=last_seq,
         offset=offset,
         min=None if low != low else low,
         min_step=_step(low_step),
         max=None if high != high else high,
         max_step=_step(high_step),
         sum=total,
+    )
+
+
+def _plain(summary: Summary) -> Summary:
+    return summary._replace(
+        last_step=_number(summary.last_step),
+        min=np.nan if summary.min is None else summary.min,
+        min_step=_number(summary.min_step),
+        max=np.nan if summary.max is None else summary.max,
+        max_step=_number(summary.max_step),
     )
 
 
