@@ -15,6 +15,7 @@ from speech_experiment_schemas.runs import RunFailed, RunFinished, RunOutput
 from .ending import end_with_process, forget, traceback_of
 from .errors import TrackerError
 from .guard import Problems
+from .spool.keeper import keeper
 from .spool.producers import Producer
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Lifecycle:
             producer.stream("artifacts")
         self._log = producer.metrics.log
         producer.on_fork.append(self._after_fork)
+        keeper.tasks.append(self._start_drain)  # a drain that was killed is started again
         end_with_process(self, child=child)
         return producer
 
@@ -101,7 +103,6 @@ class Lifecycle:
 
     def _capture_output(self) -> None:
         from .output import Capture
-        from .spool.keeper import keeper
 
         self._capture = Capture(self._emit_output, lambda: self._problems.count("output_dropped"))
         keeper.tasks.append(self._capture.tick)
@@ -130,8 +131,6 @@ class Lifecycle:
             return False
 
     def _flush(self, wait: str, timeout: float) -> bool:
-        from .spool.keeper import keeper
-
         if self._client.config.mode == "disabled" or self._producer is None:
             return True
         if self._capture is not None:
@@ -204,6 +203,7 @@ class Lifecycle:
                 producer.emit(RunFailed(error=line, traceback=text, status=status))
         self._finished = True
         self._log = _not_open
+        keeper.tasks.remove(self._start_drain)
         producer.close("finished" if error is None else "failed")
         forget(self)
         delivered = self._wait(timeout - (time.monotonic() - start))
@@ -214,8 +214,6 @@ class Lifecycle:
 
     def _stop_capture(self) -> None:
         if self._capture is not None:
-            from .spool.keeper import keeper
-
             keeper.tasks.remove(self._capture.tick)
             self._capture.close()
             self._capture = None

@@ -86,9 +86,7 @@ def _deliver(
         if mark != last:
             last, moved = mark, time.monotonic()
         if not watch:
-            if not is_open:
-                return state
-            if not state.waiting and office.only_live():
+            if not office.elsewhere and not state.waiting and (not is_open or office.only_live()):
                 return state  # what is still being written needs watch
             _check_progress(state, time.monotonic() - moved, timeout)
         time.sleep(PAUSE)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -51,10 +52,15 @@ def serve(carer: Carer, bell: int | None, linger: float) -> None:
     """Delivers until nothing has been open for some seconds."""
     last_open = time.monotonic()
     state = Reporter(carer)
+    is_open = True
     while True:
-        is_open = carer.visit()
-        carer.care()
-        state.report()
+        try:
+            is_open = carer.visit()
+            carer.care()
+            state.report()
+        except Exception:  # noqa: BLE001 - one folder's trouble must not end the delivery of the others
+            traceback.print_exc()
+            time.sleep(1.0)
         if is_open:
             last_open = time.monotonic()
         elif time.monotonic() - last_open > linger:

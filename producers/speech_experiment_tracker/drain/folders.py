@@ -150,3 +150,13 @@ class ProducerFolder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def remove_rest(path: Path) -> bool:
+    """Removes what a producer left that died while it made its folder; False if that is not sure yet."""
+    with contextlib.suppress(OSError):
+        old = time.time() - path.stat().st_mtime > ABANDONED_AFTER
+        if old and not is_held(path) and not any(path.glob("*.seg")):
+            shutil.rmtree(path, ignore_errors=True)
+            return True
+    return False

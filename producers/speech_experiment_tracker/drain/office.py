@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from ..spool.files import write_atomically
-from .folders import ProducerFolder
+from ..spool.page import is_held
+from .folders import ProducerFolder, remove_rest
 from .rounds import Round
 from .targets import Target, connect, load_target
 
@@ -22,13 +23,14 @@ DONE = "done"
 class Office:
     """Delivers a spool directory. `visit` is to be called often, by one thread.
 
-    target  delivers everything there instead of where each producer was meant for
+    target     delivers everything there instead of where each producer was meant for
+    elsewhere  another process is still delivering what dead producers left
     """
 
     def __init__(self, spool: Path, target: Target | None = None) -> None:
         self.spool = spool
         self.folders: dict[Path, ProducerFolder] = {}
-        self.delivered = 0
+        self.elsewhere = False
         self._override = target
         self._rounds: dict[str | None, tuple[Round, Round]] = {}
         self._runs: dict[Path, float] = {}
@@ -38,6 +40,7 @@ class Office:
     def visit(self) -> bool:
         """Looks for new producers and finished ones; whether any is open."""
         self._find_runs()
+        self.elsewhere = False
         parked = time.monotonic() >= self._next_parked
         if parked:
             self._next_parked = time.monotonic() + PARKED_EVERY
@@ -67,13 +70,18 @@ class Office:
             self._runs[run] = changed
             for path in run.iterdir():
                 if path not in self.folders and not self._admit_path(path):
-                    self._runs[run] = 0.0  # being made, or another process delivers it: look again
+                    self._runs[run] = 0.0  # look again
         except OSError:
             self._runs.pop(run, None)  # removed, its last producer was delivered
 
     def _admit_path(self, path: Path) -> bool:
+        """Whether the folder was dealt with; False while it is being made or delivered by another process."""
         folder = ProducerFolder.read(path)
-        return folder is not None and self.admit(folder)
+        if folder is None:
+            return remove_rest(path)
+        admitted = self.admit(folder)
+        self.elsewhere = self.elsewhere or not (admitted or is_held(path))
+        return admitted
 
     def admit(self, folder: ProducerFolder) -> bool:
         """Takes a producer's folder in; False when that has to be tried again."""
@@ -132,7 +140,6 @@ class Office:
 
     def _note(self, folder: ProducerFolder) -> None:
         """Leaves word of a delivered producer's problems, for `status`."""
-        self.delivered += 1
         problems = folder.problems()
         if problems and folder.run:
             done = self.spool / DONE

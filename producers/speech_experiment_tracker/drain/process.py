@@ -16,7 +16,10 @@ LOCK = "drain.lock"
 WAKE = "wake"
 LOG = "drain.log"
 STATE = "drain.json"
+START_PAUSE = 3.0
+"""Seconds that a drain has to come up before another one is started."""
 _LARGEST_LOG = 1 << 20
+_started: dict[Path, float] = {}
 
 
 def hold(spool: Path) -> int | None:
@@ -83,8 +86,9 @@ def ensure(spool: Path) -> None:
 
     Raises OSError when no process can be started.
     """
-    if ring(spool):
+    if ring(spool) or time.monotonic() - _started.get(spool, -START_PAUSE) < START_PAUSE:
         return
+    _started[spool] = time.monotonic()
     log = spool / LOG
     with contextlib.suppress(OSError):
         if log.stat().st_size > _LARGEST_LOG:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 
 from ..transports.base import Transport
 from .couriers import Courier
@@ -11,6 +12,7 @@ from .lanes import Lane
 from .own import Voice
 from .stores import Contents
 
+PAUSE_AFTER_FAILURE = 1.0
 POLL = 0.025
 """Seconds between looks at idle streams."""
 
@@ -25,6 +27,7 @@ class Round(threading.Thread):
         self.wake = threading.Event()
         self._lanes: dict[Lane, ProducerFolder] = {}
         self._stopped = False
+        self.failure = ""
 
     def add(self, lane: Lane, folder: ProducerFolder) -> None:
         self._lanes[lane] = folder
@@ -32,7 +35,7 @@ class Round(threading.Thread):
 
     @property
     def problem(self) -> str:
-        return self.courier.problem if self.courier else ""
+        return (self.courier.problem if self.courier else "") or self.failure
 
     def sent(self) -> int:
         return self.courier.delivered if self.courier else 0
@@ -42,15 +45,23 @@ class Round(threading.Thread):
 
     def run(self) -> None:
         while not self._stopped:
-            lanes = [(lane, folder.dead) for lane, folder in list(self._lanes.items())]
-            busy = self.courier.round(lanes) if self.courier else self._keep(lanes)
-            for lane, _ in lanes:
-                if lane.done or (lane.closed and self.courier is None):
-                    self._lanes.pop(lane, None)
-                    lane.close()
-            if not busy:
-                self.wake.wait(max(POLL, self.courier.resting if self.courier else 0))
-                self.wake.clear()
+            try:
+                self._once()
+            except Exception as error:  # noqa: BLE001 - what one stream does must not stop the others for good
+                self.failure = f"the courier failed: {type(error).__name__}: {error}"
+                traceback.print_exc()
+                self.wake.wait(PAUSE_AFTER_FAILURE)
+
+    def _once(self) -> None:
+        lanes = [(lane, folder.dead) for lane, folder in list(self._lanes.items())]
+        busy = self.courier.round(lanes) if self.courier else self._keep(lanes)
+        for lane, _ in lanes:
+            if lane.done or (lane.closed and self.courier is None):
+                self._lanes.pop(lane, None)
+                lane.close()
+        if not busy:
+            self.wake.wait(max(POLL, self.courier.resting if self.courier else 0))
+            self.wake.clear()
 
     @staticmethod
     def _keep(lanes: list[tuple[Lane, bool]]) -> bool:

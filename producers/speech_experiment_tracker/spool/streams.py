@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ..errors import SpoolFull, TrackerError
 from .records import FRAME_SIZE, HEADER_SIZE, MAX_VOID, Header, encode_void
-from .segments import TAIL_RESERVE, Segment
+from .segments import TAIL_RESERVE, Segment, segment_name
 
 OnFull = Literal["drop_metrics", "block", "raise"]
 FIRST_SIZE = 1 << 18
@@ -116,19 +116,31 @@ class Stream:
 
     def _roll(self, needed: int, droppable: bool) -> str | None:
         """Goes on in a new segment; the reason when that cannot be."""
-        size = max(min(self.segment.size * 2, LARGEST_SIZE), needed + _OVERHEAD)
-        header = Header(self.host.run, self.host.id, self.name, self.segment.index + 1, self.seq)
+        old = self.segment
+        size = max(min(old.size * 2, LARGEST_SIZE), needed + _OVERHEAD)
+        header = Header(self.host.run, self.host.id, self.name, old.index + 1, self.seq)
         try:
             following = self._create(header, size, needed, droppable)
+            if following is None:
+                return "its quota is used up, or the disk is full"
+            self.segment = following
+            self.rolled()
+            old.end()
         except OSError as error:
             return str(error)
-        if following is None:
-            return "its quota is used up, or the disk is full"
-        old, self.segment = self.segment, following
-        old.end()
+        except BaseException:
+            self._complete_roll(old, header)
+            raise
         self.host.retire(old)
-        self.rolled()
         return None
+
+    def _complete_roll(self, old: Segment, header: Header) -> None:
+        """After a KeyboardInterrupt somewhere in a roll: either it was made, or it never was."""
+        if self.segment is old:
+            (self.host.folder / segment_name(self.name, header.index)).unlink(missing_ok=True)
+        else:
+            self.rolled()
+            old.end()
 
     def _create(self, header: Header, size: int, needed: int, droppable: bool) -> Segment | None:
         if droppable:

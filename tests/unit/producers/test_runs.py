@@ -153,7 +153,7 @@ def test_what_is_no_number_is_counted_and_the_rest_is_kept(
     gateway: Gateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Client(gateway.url).start_run("values", capture_output=False)
-    run.log_metrics({"loss": np.float32(0.5), "bad": "high", "nan": float("nan")}, step=np.int64(3))  # type: ignore[dict-item]
+    run.log_metrics({"loss": np.float32(0.5), "bad": "high", "nan": float("nan")}, step=np.int64(3))
     run.log_metrics({"loss": 1}, step=2.0, epoch=0.5, timestamp=12.5)
     run.log_metrics({"loss": 1}, step=2.5)
     run.log_metrics([1, 2])  # type: ignore[arg-type]

@@ -48,7 +48,8 @@ def calls(draw: st.DrawFn) -> list[tuple[int | None, int, float | None, dict[str
 
 @given(calls())
 def test_joining_slices_gives_the_same_record_as_packing_calls(made: list) -> None:  # type: ignore[type-arg]
-    columns, layouts = Columns(), {}
+    columns = Columns()
+    layouts: dict[tuple[str, ...], Layout] = {}
     for step, time, epoch, points in made:
         keys = tuple(points)
         layout = layouts.setdefault(keys, Layout(list(keys)))
