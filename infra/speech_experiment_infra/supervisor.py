@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -31,6 +32,7 @@ __all__ = ["RefusedError", "StartError", "Supervisor", "run_stack", "stack_statu
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.05
+_LOOK_AGAIN_S = 5.0
 _READY_TIMEOUT_S = 120.0
 _BACKOFF_S = (0.05, 0.2, 1.0, 3.0, 10.0)
 _STABLE_S = 30.0
@@ -66,6 +68,7 @@ class Supervisor:
         self._report = report
         self._running: dict[str, _Running] = {}
         self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
         self._hurry = False
         identity = Identity.of(os.getpid())
         self.state = StackState(
@@ -183,11 +186,13 @@ class Supervisor:
         identity = Identity.of(running.process.pid)
         state.pid, state.started_at = running.process.pid, time.time()
         state.started_ticks = identity.started_ticks if identity else 0
+        self._notice_end(state.pid)
         self._save()
 
     async def _watch(self) -> None:
         """Start again what ended, later each time it ends soon."""
         while True:
+            self._changed.clear()
             for running in self._running.values():
                 if running.process and not running.up:
                     lived_s = time.time() - running.state.started_at
@@ -195,7 +200,21 @@ class Supervisor:
                 if not running.process and time.monotonic() >= running.start_again_at:
                     running.state.restarts += 1
                     self._launch(running.child)
-            await asyncio.sleep(_POLL_S)
+            waiting = any(running.process is None for running in self._running.values())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _POLL_S if waiting else _LOOK_AGAIN_S)
+
+    def _notice_end(self, pid: int) -> None:
+        """Have the kernel tell `_watch` when a child ends."""
+        loop = asyncio.get_running_loop()
+        descriptor = os.pidfd_open(pid)
+
+        def ended() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            self._changed.set()
+
+        loop.add_reader(descriptor, ended)
 
     def _note_end(self, running: _Running, how: str, lived_s: float) -> None:
         """Remember how a child ended, and when to start it again."""
