@@ -171,13 +171,16 @@ def _asked(connection: Connection, case: str, runs: int) -> Iterator[float]:
 
 
 def _deep(connection: Connection, runs: int) -> str:
-    """A cursor at about nine tenths of all runs."""
+    """A cursor near the end, with a page still to come."""
     path = "/api/v1/runs?" + urlencode(
         {**questions("cursor", 0), "limit": "1000" if runs > 10_000 else str(PAGE)}
     )
-    seen = 0
+    seen, cursor = 0, None
     for page in pages(connection, path):
         seen += len(page["runs"])
-        if seen >= 0.9 * runs:
-            return str(page["next_cursor"])
-    raise RuntimeError(f"the pages ended after {seen} of {runs} runs")
+        if cursor is not None and seen > runs - PAGE:
+            break
+        cursor = page.get("next_cursor") or cursor
+    if cursor is None:
+        raise RuntimeError(f"the search of {runs} runs has one page only")
+    return str(cursor)

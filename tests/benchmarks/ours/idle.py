@@ -19,7 +19,9 @@ def idle(quick: bool) -> dict[str, float]:
         time.sleep(5 if quick else CALM)
         pids = stack.pids()
         if not any("speech_experiment_consumers metrics" in command_of(pid) for pid in pids):
-            raise RuntimeError("the consumer of metrics does not run: an idle stack without it proves nothing")
+            raise RuntimeError(
+                "the consumer of metrics does not run: an idle stack without it proves nothing"
+            )
         before, start = cpu_seconds(pids), time.monotonic()
         time.sleep(5)
         used = (cpu_seconds(pids) - before) / (time.monotonic() - start)

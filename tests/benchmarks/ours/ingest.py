@@ -36,7 +36,7 @@ def ingest(quick: bool) -> dict[str, float]:
 
 
 def summary(name: str, running: Running) -> dict[str, float]:
-    """Points per second over the whole time until the last one was queryable, and how the lag went."""
+    """Points per second until the last one was queryable, how the lag went, CPU of each part per point."""
     sent, samples = running.result(), running.samples
     if not samples or samples[-1].queryable < samples[-1].sent:
         raise RuntimeError(f"{name}: not everything that was acknowledged became queryable")
@@ -50,6 +50,11 @@ def summary(name: str, running: Running) -> dict[str, float]:
         f"{name}_generator_cpu": sent.cpu_seconds / sent.seconds,
         f"{name}_waits": float(sent.waits),
         f"{name}_points": float(whole.queryable),
+        **{
+            f"{name}_ns_{part}": used / whole.queryable * 1e9
+            for part, used in running.cpu.items()
+            if used > 0.1
+        },
     }
 
 

@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass
 class Running:
-    """A generator under way; `samples` grows until it is settled."""
+    """A generator under way; `samples` grows until it is settled; cpu: seconds that each part then had used."""
 
     stack: Stack
     process: subprocess.Popen[bytes]
@@ -42,17 +42,19 @@ class Running:
     started: float = 0.0
     samples: list[Sample] = field(default_factory=list)
     sent: Sent | None = None
+    cpu: dict[str, float] = field(default_factory=dict)
 
     def watch(self) -> None:
         """Samples until the generator has ended and everything sent is queryable, or nothing moves."""
-        moved = time.monotonic()
+        moved, before = time.monotonic(), self.stack.cpu()
         while time.monotonic() - moved < SETTLE_SECONDS:
             ended = self.process.poll() is not None
             if self._sample():
                 moved = time.monotonic()
             if ended and self.board.queryable >= self.board.sent:
-                return
+                break
             time.sleep(SAMPLE_SECONDS)
+        self.cpu = {part: used - before.get(part, 0.0) for part, used in self.stack.cpu().items()}
 
     def _sample(self) -> bool:
         """Whether more is queryable than before; the clock starts with the first point sent."""

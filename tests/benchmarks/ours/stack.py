@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from speech_experiment_infra.connections import clickhouse_client
 from speech_experiment_infra.settings import Settings, load_settings
-from tests.benchmarks.processes import command_of, descendants, free_port
+from tests.benchmarks.processes import command_of, cpu_seconds, descendants, free_port
 from tests.benchmarks.web import Connection
 
 if TYPE_CHECKING:
@@ -103,6 +103,14 @@ class Stack:
         tops = {int(p.name) for p in Path("/proc").glob("[0-9]*") if mark in command_of(int(p.name))}
         return set().union(*(descendants(pid) for pid in tops)) if tops else set()
 
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds that each part of the stack has used so far."""
+        used: dict[str, float] = {}
+        for pid in self.pids():
+            part = _part(command_of(pid))
+            used[part] = used.get(part, 0.0) + cpu_seconds({pid})
+        return used
+
     def rows(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a ClickHouse query."""
         return [tuple(row) for row in self.clickhouse.query(query, parameters=parameters).result_rows]
@@ -116,6 +124,20 @@ class Stack:
     def points(self) -> int:
         """Rows of metric points that a query sees now."""
         return int(self.rows(f"select count() from {self.points_table}")[0][0])
+
+
+def _part(command: str) -> str:
+    """The part of the stack that a command line belongs to."""
+    parts = {
+        "/bin/java": "kafka",
+        "postgres": "postgres",
+        "infra.store": "store",
+        "experiment_api": "api",
+        "consumers metrics": "metrics",
+        "consumers metadata": "metadata",
+        "consumers": "consumers",
+    }
+    return next((part for mark, part in parts.items() if mark in command), "others")
 
 
 @contextmanager
