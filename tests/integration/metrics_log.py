@@ -1,0 +1,223 @@
+"""Logs of metrics made by hand and delivered badly, and what a plain loop over the log makes of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import isnan
+from typing import Any
+from uuid import UUID
+
+from speech_experiment_consumers.clickhouse_points import Span
+from speech_experiment_consumers.intake import Accepted, take_in
+from speech_experiment_consumers.metrics_recovery import fetch
+from speech_experiment_consumers.metrics_sink import MetricsSink
+from speech_experiment_consumers.sink import Incoming
+from speech_experiment_consumers.worker import cluster_id
+from speech_experiment_infra.connections import clickhouse, kafka_consumer, kafka_producer, postgres_pool
+from speech_experiment_infra.migrate import create_projection
+from speech_experiment_infra.settings import Settings
+from speech_experiment_projections import ledger
+from speech_experiment_projections.effective import Resume, cutoffs
+from speech_experiment_projections.metrics import Piece, Series, admitted
+from speech_experiment_schemas import Sealer
+from speech_experiment_schemas.ids import uuid7
+from speech_experiment_schemas.metrics import Call, MetricsLogged, pack_calls
+from speech_experiment_schemas.producers import ProducerClosed, ProducerOpened, SeqVoided
+from speech_experiment_schemas.runs import RunResumed
+from tests.unit.metrics.naive import Point, comparable, naive_points, naive_summaries
+
+TOPIC = "metrics"
+KEYS = ["loss", "lr", "grad/norm", "test-clean_wer", "val_wer", "wer_beam10_lm0.5"]
+Message = tuple[bytes, bytes]
+"""(record key, record)"""
+
+
+@dataclass
+class Run:
+    """A run that logs at random: several ranks, resumed once or twice, cut in several ways."""
+
+    dice: random.Random
+    id: UUID = field(default_factory=uuid7)
+
+    def messages(self, attempts: int = 1, ranks: int = 1, calls: int = 60) -> list[Message]:
+        made: list[bytes] = []
+        first = 0
+        for attempt in range(1, attempts + 1):
+            resume = None if attempt == 1 else RunResumed(attempt=attempt, from_step=first)
+            for rank in range(ranks):
+                made += self._speak(attempt, rank, first, calls, resume if rank == 0 else None)
+            first += self.dice.randrange(1, calls)
+        return [(self.id.bytes, record) for record in made]
+
+    def _speak(
+        self, attempt: int, rank: int, first: int, calls: int, resume: RunResumed | None
+    ) -> list[bytes]:
+        """The records of one producer; calls are sealed twice, cut in different places."""
+        producer, subject = uuid7(), ("run", self.id)
+        logged = [self._call(first + n) for n in range(calls)]
+        records: list[bytes] = []
+        for turn in range(2):
+            sealer = Sealer(producer, TOPIC)
+            sealed = [sealer.seal(ProducerOpened(rank=rank, attempt=attempt), subject)]
+            if resume is not None:
+                sealed.append(sealer.seal(resume, subject))
+            sealed += self._cut(sealer, logged)
+            sealed.append(sealer.seal(SeqVoided(reason="dropped"), subject, count=3))
+            sealed.append(sealer.seal(ProducerClosed(reason="finished"), subject))
+            records += sealed if turn == 0 else sealed[1:]
+        return records
+
+    def _cut(self, sealer: Sealer, logged: list[Call]) -> list[bytes]:
+        records = []
+        start = 0
+        while start < len(logged):
+            end = min(len(logged), start + self.dice.randrange(1, 20))
+            payload = pack_calls(logged[start:end])
+            records.append(sealer.seal(payload, ("run", self.id), count=end - start))
+            start = end
+        return records
+
+    def _call(self, step: int) -> Call:
+        dice = self.dice
+        keys = dice.sample(KEYS, dice.randrange(0, len(KEYS)))
+        special = [float("nan"), float("inf"), float("-inf")]
+        values = {key: dice.choice(special) if dice.random() < 0.02 else dice.gauss(0, 1) for key in keys}
+        epoch = step / 10 if dice.random() < 0.5 else None
+        return (step if dice.random() < 0.9 else None), 1_763_900_000_000_000 + step * 1_000, epoch, values
+
+
+def disorder(dice: random.Random, messages: list[Message], copies: int = 3) -> list[Message]:
+    """Every message so many times, in any order."""
+    deck = messages * copies
+    dice.shuffle(deck)
+    return deck
+
+
+async def append(settings: Settings, messages: list[Message]) -> None:
+    async with kafka_producer(settings) as producer:
+        sent = [await producer.send(TOPIC, record, key=key) for key, record in messages]
+        for each in sent:
+            await each
+
+
+async def read_log(settings: Settings, start: int = 0) -> list[Incoming]:
+    """Every record of the topic from an offset on."""
+    async with kafka_consumer(settings, TOPIC) as consumer:
+        (place,) = consumer.assignment()
+        end = (await consumer.end_offsets([place]))[place]
+    if end <= start:
+        return []
+    return [record async for record in fetch(settings, TOPIC, {0: Span(start, end - 1)})]
+
+
+@asynccontextmanager
+async def open_sink(settings: Settings, version: int) -> AsyncIterator[tuple[MetricsSink, int]]:
+    """A sink that has taken the topic over, and where it reads on."""
+    sink = MetricsSink(settings, version)
+    await sink.open(await cluster_id(settings, TOPIC))
+    try:
+        yield sink, (await sink.next_offsets([0]))[0]
+    finally:
+        sink._flight = None
+        await sink.close()
+
+
+async def create_tables(settings: Settings, version: int) -> None:
+    async with postgres_pool(settings) as pool, clickhouse(settings) as client:
+        await create_projection(pool, client, "metrics", version)
+
+
+async def write_all(settings: Settings, version: int, dice: random.Random) -> None:
+    """Reads on to the end of the log, in batches of random sizes."""
+    async with open_sink(settings, version) as (sink, start):
+        records = await read_log(settings, start)
+        while records:
+            size = dice.randrange(1, 40)
+            await sink.write(records[:size])
+            records = records[size:]
+        await sink._settle()
+
+
+class Oracle:
+    """What the whole log says, by plain loops."""
+
+    def __init__(self, records: list[Incoming]) -> None:
+        self._entries: dict[UUID, ledger.Entry] = {}
+        self._pieces: list[Piece] = []
+        self._resumes: dict[UUID, list[Resume]] = {}
+        for record in records:
+            taken = take_in(record, 1)
+            if isinstance(taken, Accepted):
+                self._take(taken)
+
+    def _take(self, taken: Accepted) -> None:
+        envelope, payload = taken.recorded.envelope, taken.recorded.payload
+        entry = self._entries.get(envelope.producer)
+        recorded = taken.recorded._replace(accepted=ledger.admit(entry, envelope))
+        if not recorded.accepted:
+            return
+        self._entries[envelope.producer] = ledger.evolve(entry, recorded)
+        if isinstance(payload, RunResumed):
+            self._resumes.setdefault(recorded.subject, []).append(Resume(payload.attempt, payload.from_step))
+        if isinstance(payload, MetricsLogged):
+            place = (recorded.partition, recorded.offset)
+            for seq, part in admitted(payload, envelope.seq, envelope.count, recorded.accepted):
+                self._pieces.append(Piece(recorded.subject, 0, envelope.producer, *place, seq, None, part))
+
+    @property
+    def points(self) -> list[Point]:
+        return sorted(naive_points(self._pieces))
+
+    @property
+    def summaries(self) -> dict[Series, object]:
+        found = naive_summaries(self._effective(piece) for piece in self._pieces)
+        return {series: comparable(each) for series, each in found.items()}
+
+    def _effective(self, piece: Piece) -> Piece:
+        opened = self._entries[piece.producer].opened
+        rank, attempt = (opened.rank, opened.attempt) if opened else (0, 1)
+        return piece._replace(rank=rank, last=cutoffs(self._resumes.get(piece.run, ())).last_step(attempt))
+
+
+async def check(settings: Settings, version: int) -> Oracle:
+    """Asserts that both stores hold just what the log says."""
+    oracle = Oracle(await read_log(settings))
+    async with postgres_pool(settings) as pool, clickhouse(settings) as client:
+        assert await stored_points(client, version) == oracle.points
+        found = await stored_summaries(pool, version)
+        assert found == oracle.summaries
+        pending = await pool.fetchval(f"select count(pending_batch) from metrics_v{version}.positions")
+        assert pending == 0
+    return oracle
+
+
+async def stored_points(client: Any, version: int) -> list[Point]:
+    rows = client.query(
+        "select run, key, has_step, step, producer, seq, toUnixTimestamp64Micro(time), value, epoch, partition,"
+        f" 18446744073709551615 - inverted_offset from metric_points_v{version}"
+    ).result_rows
+    return sorted(Point._make([*row[:7], repr(row[7]), repr(row[8]), *row[9:]]) for row in rows)
+
+
+async def stored_summaries(pool: Any, version: int) -> dict[Series, object]:
+    rows = await pool.fetch(
+        'select run_id, key, rank, count, nans, last_value, last_step, last_time, last_seq, "offset",'
+        f" min_value, min_step, max_value, max_step, sum_value from metrics_v{version}.summaries"
+    )
+    return {Series(run=row[0], rank=row[2], key=row[1]): _summary(row) for row in rows}
+
+
+def _summary(row: Any) -> object:
+    from speech_experiment_consumers.sql import microseconds
+    from speech_experiment_projections.summaries import Summary
+
+    run, key, rank, points, nans, last, step, time, *rest = row
+    made = Summary(Series(run, rank, key), points, nans, last, step, microseconds(time), *rest)
+    return comparable(made._replace(series=Series(run, rank, key)))
+
+
+def is_number(value: float) -> bool:
+    return not isnan(value)
