@@ -14,6 +14,7 @@ from .errors import TrackerError
 Mode = Literal["online", "offline", "disabled"]
 OnError = Literal["count", "raise"]
 DEFAULT_QUOTA = 10 << 30
+KAFKA_SETTINGS = ("bootstrap", "username", "password", "security_protocol", "sasl_mechanism", "workspace")
 _PREFIX = "SPEECH_TRACKER_"
 
 
@@ -51,6 +52,8 @@ def resolve(
     saved = read_config_file()
     url = url or _env("URL") or saved.get("url")
     kafka = kafka or _kafka_from_env()
+    if kafka is not None:
+        check_kafka(kafka)
     chosen = mode or _env("MODE") or ("online" if url or kafka else "offline")
     if chosen not in ("online", "offline", "disabled"):
         raise TrackerError(f"mode is {chosen!r}", "choose online, offline or disabled")
@@ -63,6 +66,16 @@ def resolve(
         quota=quota if quota is not None else _quota_from_env(),
         kafka=kafka,
     )
+
+
+def check_kafka(kafka: dict[str, Any]) -> None:
+    """Raises TrackerError for settings that the Kafka transport would not take."""
+    unknown = sorted(set(kafka) - set(KAFKA_SETTINGS))
+    if unknown:
+        raise TrackerError(f"kafka has no setting {unknown[0]!r}", f"there are {', '.join(KAFKA_SETTINGS)}")
+    protocol = kafka.get("security_protocol", "SASL_SSL")
+    if not all(kafka.get(name) for name in KAFKA_SETTINGS[:3]) or not protocol.startswith("SASL_"):
+        raise TrackerError("the Kafka transport needs SASL", "give bootstrap, username and password")
 
 
 def default_spool() -> Path:
@@ -102,6 +115,5 @@ def _quota_from_env() -> int:
 
 def _kafka_from_env() -> dict[str, Any] | None:
     """Settings of the direct Kafka transport, when SPEECH_TRACKER_KAFKA_BOOTSTRAP is set."""
-    names = ("BOOTSTRAP", "USERNAME", "PASSWORD", "SECURITY_PROTOCOL", "SASL_MECHANISM")
-    given = {name.lower(): value for name in names if (value := _env(f"KAFKA_{name}"))}
+    given = {name: value for name in KAFKA_SETTINGS if (value := _env(f"KAFKA_{name.upper()}"))}
     return given if "bootstrap" in given else None

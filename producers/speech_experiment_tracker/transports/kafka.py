@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 import threading
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from speech_experiment_schemas.envelope import Envelope, record_key
 from speech_experiment_schemas.errors import InvalidEvent
 from speech_experiment_schemas.ids import DEFAULT_WORKSPACE, partition_of
+from speech_experiment_schemas.stamps import stamp
 from speech_experiment_schemas.validate import validate
 from speech_experiment_schemas.wire import IngestReply, Refusal
 
@@ -19,6 +21,7 @@ from .base import DeliveryError, Transport
 
 T = TypeVar("T")
 SEND_TIMEOUT = 60.0
+STOP_TIMEOUT = 5.0
 
 
 class KafkaTransport:
@@ -40,7 +43,7 @@ class KafkaTransport:
         workspace: str = DEFAULT_WORKSPACE,
         contents: Transport | None = None,
     ) -> None:
-        if not username or not security_protocol.startswith("SASL"):
+        if not (username and password and security_protocol.startswith("SASL")):
             raise ValueError("the Kafka transport needs SASL: set username, password and a SASL_ protocol")
         self._settings: dict[str, Any] = {
             "bootstrap_servers": bootstrap.split(","),
@@ -48,8 +51,9 @@ class KafkaTransport:
             "sasl_mechanism": sasl_mechanism,
             "sasl_plain_username": username,
             "sasl_plain_password": password,
+            "ssl_context": ssl.create_default_context() if security_protocol == "SASL_SSL" else None,
         }
-        self._headers = [("actor", f"kafka:{username}".encode()), ("workspace", workspace.encode())]
+        self._actor, self._workspace = f"kafka:{username}", workspace
         self._contents = contents
         self._producer: Any = None
         self._loop = asyncio.new_event_loop()
@@ -75,13 +79,12 @@ class KafkaTransport:
 
     async def _produce(self, records: list[tuple[bytes, Envelope]]) -> list[tuple[str, int, int]]:
         producer = await self._connected()
-        received = [("received-at", str(time.time_ns() // 1000).encode())]
+        headers = stamp(self._actor, self._workspace)
         waiting = []
         for record, envelope in records:
             key = record_key(envelope)
             partitions = await producer.partitions_for(envelope.stream)
             partition = partition_of(key, len(partitions))
-            headers = self._headers + received
             waiting.append(
                 await producer.send(envelope.stream, record, key=key, partition=partition, headers=headers)
             )
@@ -106,7 +109,8 @@ class KafkaTransport:
         """After an error a producer may be stuck for good: the next batch gets a new one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            asyncio.run_coroutine_threadsafe(producer.stop(), self._loop)
+            with contextlib.suppress(Exception):
+                asyncio.run_coroutine_threadsafe(producer.stop(), self._loop).result(STOP_TIMEOUT)
 
     def store(self, file: Path, sha256: str, size: int) -> None:
         if self._contents is None:
