@@ -55,6 +55,21 @@ class WorkerProcess:
         if self._process.returncode is None:
             self._process.send_signal(how)
 
+    async def reported(self, settings: Settings, seconds: float = 60.0) -> None:
+        """Waits until the worker reads partitions and has said so."""
+        assert self._process is not None
+        connection = await asyncpg.connect(settings.postgres_dsn)
+        query = (
+            "select 1 from coord.workers where (status->>'pid')::int = $1 and status->'partitions' <> '{}'"
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                while not await connection.fetchval(query, self._process.pid):
+                    assert self._process.returncode is None, f"the worker ended: {self._process.returncode}"
+                    await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+
     async def ended(self, seconds: float = 30.0) -> int:
         assert self._process is not None
         return await asyncio.wait_for(self._process.wait(), seconds)

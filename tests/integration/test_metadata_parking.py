@@ -167,8 +167,8 @@ async def test_a_release_that_fails_on_everything_stops_and_parks_nothing(
 async def test_lost_connections_are_survived(stack: RunningStack, connection: Any) -> None:
     settings = stack.settings
     rng = random.Random(8)
-    for _ in range(60):
-        await append(settings, run_messages(rng, experiment_id("default", "E"), "E"))
+    experiment = experiment_id("default", "E")
+    await append(settings, [message for _ in range(60) for message in run_messages(rng, experiment, "E")])
     async with opened(settings, MetadataRows) as sink:
         cutting = asyncio.create_task(cut_connections(settings))
         await feed(sink, settings, size=40)
@@ -195,8 +195,8 @@ async def cut_connections(settings: Settings) -> None:
 async def test_batches_cut_anywhere_make_the_same_tables(stack: RunningStack, connection: Any) -> None:
     settings = stack.settings
     rng = random.Random(9)
-    for _ in range(10):
-        await append(settings, run_messages(rng, experiment_id("default", "E"), "E"))
+    experiment = experiment_id("default", "E")
+    await append(settings, [message for _ in range(10) for message in run_messages(rng, experiment, "E")])
     log: list[Incoming] = await read_log(settings)
     folded = expected_tables(Folded(log, settings.partitions))
     async with opened(settings, MetadataRows) as sink:

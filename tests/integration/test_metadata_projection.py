@@ -37,6 +37,7 @@ from tests.integration.metadata_tables import (
 pytestmark = pytest.mark.stack
 
 SEED = 20_261_123
+KILLS = 5
 
 
 def build_log(rng: random.Random, count: int) -> list[Message]:
@@ -50,10 +51,6 @@ def build_log(rng: random.Random, count: int) -> list[Message]:
         if index % 9 == 0:
             messages += poison(UUID(bytes=messages[-1][0]))
     return bad_delivery(rng, messages)
-
-
-def ends_of(log_length: dict[int, int]) -> dict[int, int]:
-    return log_length
 
 
 async def compare(settings: Settings, schema: str) -> Folded:
@@ -79,15 +76,16 @@ async def test_tables_equal_the_fold_after_kills_repetitions_and_poison(
 ) -> None:
     rng = random.Random(SEED)
     messages = build_log(rng, 150)
-    writing = asyncio.create_task(append(stack.settings, messages, chunk=300, pause=0.25))
-    kills = 0
-    while not writing.done() or kills < 5:
-        await asyncio.sleep(0.8 + rng.random())
+    part = len(messages) // KILLS + 1
+    for step in range(KILLS):
+        await worker.reported(stack.settings)
+        slice_of = messages[step * part : (step + 1) * part]
+        writing = asyncio.create_task(append(stack.settings, slice_of, chunk=300, pause=0.05))
+        await asyncio.sleep(rng.random() / 2)
         worker.kill()
         await worker.ended()
-        kills += 1
         await worker.start()
-    await writing
+        await writing
     folded = await compare(stack.settings, "metadata_v901")
     assert set(folded.parked.values()) >= {"malformed", "unknown_type", "forbidden"}
 
@@ -97,22 +95,6 @@ async def test_a_clean_stop_is_quick_and_says_zero(stack: RunningStack, worker: 
     await compare(stack.settings, "metadata_v901")
     worker.kill(signal.SIGTERM)
     assert await worker.ended(10) == 0
-
-
-async def test_a_replayed_dead_letter_fills_its_gap(stack: RunningStack, worker: WorkerProcess) -> None:
-    """Parked by an older release, taken by this one: its bytes come again, and the gap takes them."""
-    messages = run_messages(random.Random(2), experiment_id("default", "E"), "E")
-    await append(stack.settings, messages)
-    await compare(stack.settings, "metadata_v901")
-    log = await read_log(stack.settings)
-    last = log[-1]
-    connection = await asyncpg.connect(stack.settings.postgres_dsn)
-    try:
-        before = await connection.fetchval("select count(*) from metadata_v901.dead_letters")
-        assert before == len(Folded(log, 1).parked)
-    finally:
-        await connection.close()
-    assert last.offset >= len(messages) - 1
 
 
 @pytest.mark.parametrize("column", ["first_hash", "last_hash", "cluster_id"])
