@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from . import bootstrap
+from . import bootstrap, log_guard
 from .artifacts import routes as artifact_routes
 from .blobs import routes as blob_routes
 from .dead_letters import routes as dead_letter_routes
@@ -74,7 +74,12 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     stores = Stores(app.state.settings)
     services = build(app.state.settings, stores)
     app.state.stores, app.state.services = stores, services
-    async with stores.running(), _beside(bootstrap.run(services)), _beside(give_back(services.state)):
+    async with (
+        stores.running(),
+        _beside(log_guard.run(services)),
+        _beside(bootstrap.run(services)),
+        _beside(give_back(services.state)),
+    ):
         yield
         with suppress(Problem, TimeoutError):
             await services.control.close()

@@ -50,7 +50,7 @@ async def readiness(services: Services) -> dict[str, str]:
     """What is ok and what is missing, per part."""
     stores = services.stores
     postgres, store = await asyncio.gather(_check(_postgres(stores)), _check(_store(stores)))
-    kafka = "ok" if stores.kafka.ready else stores.kafka.error
+    kafka = (services.writer.barred or "ok") if stores.kafka.ready else stores.kafka.error
     projections = await _check(_projections(stores)) if postgres == "ok" else "needs Postgres"
     return {
         "postgres": postgres,

@@ -35,6 +35,7 @@ class Outgoing(NamedTuple):
 class LogWriter:
     """Shares one producer among all requests, and bounds what is under way.
 
+    barred     why nothing may be written now, until the log guard has seen that the log is ours
     in_flight  bytes handed over and not acknowledged; beyond the limit callers wait half a
                second and are then refused with 429
     """
@@ -49,6 +50,7 @@ class LogWriter:
         timeout: float,
     ) -> None:
         self.in_flight = 0
+        self.barred: str | None = "has not been checked yet"
         self._connection = connection
         self._telemetry = telemetry
         self._partitions = partitions
@@ -63,6 +65,8 @@ class LogWriter:
         Raises Problem: 429 when the broker is too slow, 503 when it is away. Some of the
         records may then be in the log all the same; the ledger makes their repetition harmless.
         """
+        if self.barred:
+            raise Problem(503, "wrong_log", f"the event log: {self.barred}", headers={"Retry-After": "2"})
         size = sum(len(record.value) for record in records)
         await self._admit(size)
         self.in_flight += size

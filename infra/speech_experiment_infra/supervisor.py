@@ -163,6 +163,8 @@ class Supervisor:
             )
             if answer == "ready":
                 return
+            if "another log" in answer:  # waiting does not mend it
+                raise StartError(answer)
             await asyncio.sleep(_POLL_S)
         log = self._layout.log("api")
         raise StartError(
