@@ -10,6 +10,7 @@ from pathlib import Path
 from speech_experiment_infra.paths import default_data_dir
 from speech_experiment_infra.settings import SETTINGS_FILE_VARIABLE
 
+from . import log_guard
 from .auth import new_key
 from .bootstrap import add_key
 from .outages import is_outage
@@ -61,7 +62,7 @@ async def _connected(services: Services) -> None:
     while True:
         try:
             services.stores.producer  # noqa: B018 - raises while there is none
-            await services.positions.next_offsets()
+            services.writer.barred = await log_guard.examine(services, thorough=True)
             return
         except Exception as error:
             if not isinstance(error, Problem) and not is_outage(error):

@@ -97,7 +97,9 @@ def test_api_and_consumers_run_on_their_own(
         deadline = time.monotonic() + 40
         while status_of(f"{url}/readyz", "") != 200 and time.monotonic() < deadline:
             time.sleep(0.1)
-        key = run(environment, sys.executable, "-c", _MAKE_KEY).stdout.strip()
+        made = run(environment, sys.executable, "-c", _MAKE_KEY)
+        assert made.returncode == 0, made.stderr
+        key = made.stdout.strip()
         assert status_of(f"{url}/api/v1/runs", "wrong") == 401
         assert status_of(f"{url}/api/v1/runs", key) == 200
         assert [process.poll() for process in processes] == [None] * len(processes)
