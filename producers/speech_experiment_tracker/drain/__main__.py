@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     be_nice()
     linger = float(os.environ.get("SPEECH_TRACKER_DRAIN_LINGER", LINGER))
-    while (lock := hold(spool)) is not None:
+    while spool.is_dir() and (lock := hold(spool)) is not None:
         bell = open_bell(spool)
         carer = Carer(spool)
         serve(carer, bell, linger)
@@ -49,11 +49,11 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(carer: Carer, bell: int | None, linger: float) -> None:
-    """Delivers until nothing has been open for some seconds."""
+    """Delivers until nothing has been open for some seconds, or the spool was removed."""
     last_open = time.monotonic()
     state = Reporter(carer)
     is_open = True
-    while True:
+    while carer.spool.is_dir():
         try:
             is_open = carer.visit()
             carer.care()
