@@ -443,6 +443,10 @@ async def test_test_sets_and_the_leaderboard(lab: Lab) -> None:
         ("good", {"librispeech-test-clean": 0.04}),
         ("untagged", {"librispeech-test-clean": 0.2}),
     ]
+    whole = await lab.get("/leaderboard", limit=2)
+    assert whole["test_sets"] == ["librispeech-test-clean", "librispeech-test-other", "test-clean"]
+    assert [(row["run"], row["decoding"], row["missing"]) for row in whole["rows"]][:1] == [("good", "", 1)]
+    assert len(whole["rows"]) == 2
     swept = await lab.get("/leaderboard", test_set="test-clean")
     assert [(row["run"], row["decoding"]) for row in swept["rows"]] == [("good", "beam=10,lm=0.5")]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
-
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..params import integer
 from ..problems import bad_request
 from ..routing import Param, Routes
+from .details import json_object
 from .directions import higher_is_better
-from .documents import Leaderboard, LeaderboardRow
+from .documents import Leaderboard
 from .plans import Planner
 from .predicates import status_expression
 from .reading import Reading, filter_problem, reading
@@ -42,19 +40,25 @@ async def leaderboard(request: Request) -> Response:
     read = await reading(request)
     if read.unchanged:
         return read.not_modified()
-    metric = request.query_params.get("metric", "wer")
+    metric = request.query_params.get("metric", "wer").replace("\0", "")
     limit = integer(request, "limit", DEFAULT_ROWS, 1, MAX_ROWS)
     try:
-        found = await _results(read, metric)
+        test_sets = _test_sets(request) or await _most_frequent(read, metric)
+        rows = await _rows(read, metric, test_sets, limit)
     except FilterError as error:
         raise filter_problem(error, "filter") from None
-    wanted = _test_sets(request)
-    board = ranked(found, metric, wanted, limit)
-    return read.answer(board)
+    return read.answer(
+        {
+            "metric": metric,
+            "higher_is_better": higher_is_better(metric),
+            "test_sets": test_sets,
+            "rows": rows,
+        }
+    )
 
 
 def _test_sets(request: Request) -> list[str]:
-    wanted = list(dict.fromkeys(request.query_params.getlist("test_set")))
+    wanted = [name.replace("\0", "") for name in dict.fromkeys(request.query_params.getlist("test_set"))]
     if len(wanted) > MAX_TEST_SETS:
         raise bad_request(
             f"at most {MAX_TEST_SETS} test sets are shown at once, got {len(wanted)}", "test_set"
@@ -62,67 +66,56 @@ def _test_sets(request: Request) -> list[str]:
     return wanted
 
 
-async def _results(read: Reading, metric: str) -> list[Any]:
-    """Every result in the metric of the runs that the filter takes, the newest of each kind last."""
+async def _most_frequent(read: Reading, metric: str) -> list[str]:
     bind = Binder()
-    planner = Planner(read.tables, question_of(read))
-    where = planner.conditions(bind, probing=False)
     sql = (
-        f"select r.id, r.name, e.name as experiment, {status_expression(bind, read.now)} as status, "
-        f"x.test_set, x.decoding, x.value from {read.tables.metadata}.runs r "
-        f"join {read.tables.metrics}.test_set_results x on x.run_id = r.id "
+        f"select x.test_set from {_results(read, metric, bind)} "
+        f"group by x.test_set order by count(*) desc, x.test_set limit {MAX_TEST_SETS}"
+    )
+    return sorted(row["test_set"] for row in await read.pool.fetch(sql, *bind.values))
+
+
+async def _rows(read: Reading, metric: str, test_sets: list[str], limit: int) -> list[msgspec.Raw]:
+    """The best rows: those that miss fewer of the test sets, then by their mean."""
+    bind = Binder()
+    wanted = bind(test_sets, "text[]")
+    newest = (
+        f"select distinct on (x.run_id, x.decoding, x.test_set) x.run_id, x.decoding, x.test_set, x.value "
+        f"from {_results(read, metric, bind)} and x.test_set = any({wanted}) "
+        'order by x.run_id, x.decoding, x.test_set, x."offset" desc, x.key desc'
+    )
+    direction = "desc" if higher_is_better(metric) else "asc"
+    board = (
+        "select run_id, decoding, json_object_agg(test_set, value order by test_set) as values, "
+        f"avg(value) as mean, cardinality({wanted}) - count(*) as missing from newest group by run_id, decoding "
+        f"order by missing, avg(value) = 'NaN'::float8, mean {direction}, run_id, decoding limit {limit}"
+    )
+    row = json_object(
+        {
+            "run_id": "b.run_id",
+            "run": "r.name",
+            "experiment": "e.name",
+            "status": status_expression(bind, read.now),
+            "decoding": "b.decoding",
+            "values": "b.values",
+            "mean": "b.mean",
+            "missing": "b.missing",
+        },
+        bind,
+    )
+    sql = (
+        f"with newest as ({newest}), board as ({board}) select {row}::text from board b "
+        f"join {read.tables.metadata}.runs r on r.id = b.run_id "
         f"left join {read.tables.metadata}.experiments e on e.id = r.experiment_id "
-        f"where x.metric = {bind(metric.replace(chr(0), ''), 'text')} and x.speaker = '' and {where} "
-        'order by x."offset", x.key'
+        f"order by b.missing, b.mean = 'NaN'::float8, b.mean {direction}, b.run_id, b.decoding"
     )
-    return list(await read.pool.fetch(sql, *bind.values))
+    return [msgspec.Raw(found[0].encode()) for found in await read.pool.fetch(sql, *bind.values)]
 
 
-def ranked(results: Sequence[Any], metric: str, wanted: Sequence[str], limit: int) -> Leaderboard:
-    """The rows, best first: those that miss fewer of the test sets, then by their mean.
-
-    Without `wanted`, the test sets are those with most results.
-    """
-    shown = list(wanted) or _most_frequent(results)
-    rows: dict[Any, LeaderboardRow] = {}
-    for result in results:
-        if result["test_set"] in shown:
-            row = rows.setdefault((result["id"], result["decoding"]), _row(result))
-            row.values[result["test_set"]] = result["value"]
-    higher = higher_is_better(metric)
-    for row in rows.values():
-        row.missing = len(shown) - len(row.values)
-        row.mean = sum(float(value or 0.0) for value in row.values.values()) / len(row.values)
-    best = sorted(rows.values(), key=lambda row: _rank(row, higher))[:limit]
-    return Leaderboard(metric, higher, shown, [_named(row) for row in best])
-
-
-def _most_frequent(results: Sequence[Any]) -> list[str]:
-    counts: dict[str, int] = {}
-    for result in results:
-        counts[result["test_set"]] = counts.get(result["test_set"], 0) + 1
-    return sorted(sorted(counts, key=lambda name: -counts[name])[:MAX_TEST_SETS])
-
-
-def _row(result: Any) -> LeaderboardRow:
-    return LeaderboardRow(
-        result["id"], result["name"], result["experiment"], result["status"], result["decoding"], {}, None, 0
+def _results(read: Reading, metric: str, bind: Binder) -> str:
+    """Results of whole test sets in the metric, of the runs that the question takes: a FROM and WHERE."""
+    conditions = Planner(read.tables, question_of(read)).conditions(bind, probing=False)
+    return (
+        f"{read.tables.metrics}.test_set_results x join {read.tables.metadata}.runs r on r.id = x.run_id "
+        f"where x.metric = {bind(metric, 'text')} and x.speaker = '' and {conditions}"
     )
-
-
-def _rank(row: LeaderboardRow, higher: bool) -> tuple[int, bool, float]:
-    mean = float(row.mean or 0.0)
-    return row.missing, math.isnan(mean), -mean if higher else mean
-
-
-def _named(row: LeaderboardRow) -> LeaderboardRow:
-    """With the names of what JSON has no numbers for."""
-    row.values = {name: _json_number(value) for name, value in row.values.items()}
-    row.mean = _json_number(row.mean)
-    return row
-
-
-def _json_number(value: float | str | None) -> float | str | None:
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

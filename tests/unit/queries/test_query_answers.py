@@ -1,4 +1,4 @@
-"""Cursors, thinned curves, log lines and leaderboards, without a store."""
+"""Cursors, thinned curves and log lines, without a store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from speech_experiment_api.problems import Problem
 from speech_experiment_api.queries.cursors import Cursor, open_cursor, question_digest, seal_cursor
-from speech_experiment_api.queries.leaderboard import ranked
 from speech_experiment_api.queries.logs import Place, latest_lines
 from speech_experiment_api.queries.points import Points, arrow_body, json_body, json_numbers
 from speech_experiment_api.queries.thinning import thinned
@@ -215,40 +214,3 @@ def test_lines_are_paged_without_gap_or_repetition(lengths: list[int], limit: in
         offset, line = map(int, page.before.split("."))
         before = Place(offset, line)
     assert seen == [str(number) for number in range(sum(lengths))]
-
-
-def result(run: int, test_set: str, value: float, decoding: str = "") -> dict[str, Any]:
-    return {
-        "id": UUID(int=run),
-        "name": f"run {run}",
-        "experiment": "e",
-        "status": "finished",
-        "test_set": test_set,
-        "decoding": decoding,
-        "value": value,
-    }
-
-
-def test_a_leaderboard_puts_complete_rows_first_then_by_mean() -> None:
-    results = [
-        result(1, "clean", 0.1),
-        result(1, "other", 0.3),
-        result(2, "clean", 0.05),
-        result(2, "other", 0.2),
-    ]
-    results += [result(3, "clean", 0.01), result(2, "clean", 0.04, "beam=10")]
-    board = ranked(results, "wer", [], 10)
-    assert board.test_sets == ["clean", "other"]
-    assert [(row.run, row.decoding, row.missing) for row in board.rows] == [
-        ("run 2", "", 0),
-        ("run 1", "", 0),
-        ("run 3", "", 1),
-        ("run 2", "beam=10", 1),
-    ]
-    assert not board.higher_is_better
-
-
-def test_a_leaderboard_of_accuracies_has_the_highest_first_and_nan_last() -> None:
-    results = [result(1, "t", 0.5), result(2, "t", 0.9), result(3, "t", math.nan), result(2, "t", 0.8)]
-    board = ranked(results, "accuracy", ["t"], 10)
-    assert [row.values["t"] for row in board.rows] == [0.8, 0.5, "NaN"]
