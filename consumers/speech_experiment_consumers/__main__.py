@@ -17,6 +17,7 @@ import sys
 
 from speech_experiment_infra.settings import Settings
 
+from .logs import log_to_stderr
 from .registry import create_sink
 from .sink import PoisonLimit, PositionGap, WrongLog
 from .worker import Worker
@@ -28,7 +29,7 @@ UNEXPECTED, GAP, WRONG_LOG, POISONED = 70, 76, 78, 79
 
 def main() -> None:
     arguments = _arguments()
-    _log_to_stderr()
+    log_to_stderr()
     try:
         asyncio.run(_run(Settings(), arguments.names, arguments.instance))
     except BaseException as error:
@@ -42,16 +43,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="+", metavar="NAME[:VERSION]")
     parser.add_argument("--instance", help="stable name of this process, for static membership of its group")
     return parser.parse_args()
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for noisy in ("faust", "mode", "speech_experiment_consumers.faust_app"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns at each connection that SASL/PLAIN goes in the clear: on loopback it does.
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
 
 
 async def _run(settings: Settings, names: list[str], instance: str | None) -> None:

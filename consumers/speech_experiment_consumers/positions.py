@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+import stamina
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from speech_experiment_infra.connections import kafka_consumer
 from speech_experiment_infra.settings import Settings
@@ -144,9 +147,14 @@ async def check_log(settings: Settings, topic: str, positions: Iterable[Position
                 f"they were read from cluster {position.cluster_id}, this is cluster {cluster_id}",
             )
     if applied:
-        async with kafka_consumer(settings, max_partition_fetch_bytes=2 << 20) as consumer:
-            for position in applied:
-                await _check_partition(consumer, topic, position)
+        await _compare(settings, topic, applied)
+
+
+@stamina.retry(on=(KafkaError, OSError, TimeoutError), attempts=None, timeout=20.0)
+async def _compare(settings: Settings, topic: str, applied: Iterable[Position]) -> None:
+    async with asyncio.timeout(10), kafka_consumer(settings, max_partition_fetch_bytes=2 << 20) as consumer:
+        for position in applied:
+            await _check_partition(consumer, topic, position)
 
 
 async def _check_partition(consumer: AIOKafkaConsumer, topic: str, position: Position) -> None:

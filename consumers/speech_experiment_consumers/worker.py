@@ -7,6 +7,7 @@ process without advancing anything; the supervisor starts it again and it reads 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -52,6 +53,7 @@ class Worker:
         self._started = time.time()
         self._progress = time.monotonic()
         self._tidied = 0
+        self._known_ends: dict[int, int] = {}
 
     @property
     def group(self) -> str:
@@ -126,14 +128,29 @@ class Worker:
     async def _report(self, app: ReaderApp) -> None:
         while True:
             await asyncio.sleep(_REPORT_SECONDS)
-            status = self._status(app)
+            status = self._status(await self._ends(app))
             self._watch(status)
-            await self._sink.report(status)
             self._tidy(status)
+            try:
+                await self._sink.report(status)
+            except Exception as error:  # noqa: BLE001 - figures are no reason to stop
+                log.warning("%s cannot report: %s", self.group, error)
+
+    async def _ends(self, app: ReaderApp) -> dict[int, int]:
+        """Asks the broker where the assigned partitions end: what was fetched may be old."""
+        assigned = app.consumer.assignment()
+        if assigned:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(_REPORT_SECONDS):
+                    ends = await app.consumer.highwaters(*assigned)
+                    self._known_ends = {tp.partition: end for tp, end in ends.items()}
+        return {tp.partition: self._known_ends.get(tp.partition, 0) for tp in assigned}
 
     def _watch(self, status: Status) -> None:
+        """Raises Stalled when records wait for long; a worker of its own instance must have partitions."""
+        waits = status.lag > 0 or (self._instance is not None and not status.partitions)
         idle = time.monotonic() - self._progress
-        if status.lag == 0:
+        if not waits:
             self._progress = time.monotonic()
         elif idle > _STALL_SECONDS and not self._writing.locked():
             raise Stalled(f"{self.group}: {status.lag} records wait, none was written for {idle:.0f} s")
@@ -144,12 +161,10 @@ class Worker:
             self._tidied = status.batches
             release_memory()
 
-    def _status(self, app: ReaderApp) -> Status:
+    def _status(self, ends: dict[int, int]) -> Status:
         partitions = {
-            tp.partition: PartitionStatus(
-                self._meter.next.get(tp.partition, 0), app.consumer.highwater(tp) or 0
-            )
-            for tp in app.consumer.assignment()
+            partition: PartitionStatus(self._meter.next.get(partition, 0), end)
+            for partition, end in ends.items()
         }
         return Status(
             projection=self._sink.name,
