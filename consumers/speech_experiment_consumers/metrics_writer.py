@@ -32,7 +32,7 @@ from .metrics_tables import (
 from .positions import Positions, read_positions, save_positions
 from .postgres_sink import RETRY_SECONDS, TRANSIENT
 
-_REMEMBERED_KEYS = 100_000
+_REMEMBERED_NAMES = 100_000
 
 
 class Fenced(RuntimeError):  # noqa: N818
@@ -47,6 +47,7 @@ class Writer:
         self._table = table
         self._place = place
         self._keys: set[str] = set()
+        self._runs: set[UUID] = set()
         self.under_way: Vector = {}
 
     def unknown_keys(self, accepted: Iterable[Accepted]) -> set[str]:
@@ -67,8 +68,8 @@ class Writer:
         if all(position.pending_batch == prepared.id for position in current.values()):
             return  # noted before: the answer to the commit was lost
         self._check_unmoved(current, prepared, None)
-        new_keys = prepared.keys - self._keys
-        await save_names(connection, schema, new_keys, prepared.runs)
+        runs = {run: partition for run, partition in prepared.runs.items() if run not in self._runs}
+        await save_names(connection, schema, prepared.keys - self._keys, runs)
         pending = [
             position._replace(
                 pending_batch=prepared.id,
@@ -86,9 +87,15 @@ class Writer:
             await asyncio.to_thread(self._table.insert, prepared.rows.table(), name)
         recomputed = {run: await self._recompute(run, prepared) for run in sorted(prepared.recompute)}
         await self._transact(lambda connection: self._advance(connection, prepared, recomputed))
-        if len(self._keys) > _REMEMBERED_KEYS:
+        self._remember(prepared)
+
+    def _remember(self, prepared: Prepared) -> None:
+        """Names that are written need not be written again."""
+        if len(self._keys) + len(self._runs) > _REMEMBERED_NAMES:
             self._keys.clear()
+            self._runs.clear()
         self._keys |= prepared.keys
+        self._runs |= prepared.runs.keys()
 
     async def _recompute(self, run: UUID, prepared: Prepared) -> list[Summary]:
         schema = self._place.schema
