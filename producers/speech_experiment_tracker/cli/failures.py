@@ -18,5 +18,5 @@ FAILED: Final = 3
 def explain(error: TrackerError) -> None:
     """Says on stderr what went wrong and what to do."""
     errors().print(f"[red]{escape(error.message)}[/red]", soft_wrap=True, highlight=False)
-    if error.hint:
+    if error.hint and error.hint not in error.message:
         errors().print(f"  {escape(error.hint)}", soft_wrap=True, highlight=False)

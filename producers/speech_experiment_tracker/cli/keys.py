@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
 from ..errors import TrackerError
-from .output import age, console, print_json, status, table, text
+from .output import age, clip, console, print_json, short_id, status, table, text
 from .server import Server, connect
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Data folder of a server on this machine: its admin key is used."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
-T = TypeVar("T")
+_ID_LENGTH = 36
 
 
 @app.command()
@@ -67,12 +67,12 @@ def list_keys(data_dir: DataDir = None, as_json: Json = False) -> None:
     for key in found["keys"]:
         revoked = f"[red]revoked[/red] {age(key['revoked_at'])}" if key["revoked_at"] else status("ready")
         made.add_row(
-            key["id"],
+            short_id(key["id"]),
             f"…{escape(key['hint'])}",
             key["role"],
             text(key["label"]),
             age(key["created_at"]),
-            text(key["created_by"]),
+            text(clip(key["created_by"] or "", 16)),
             revoked,
         )
     console().print(made)
@@ -80,7 +80,9 @@ def list_keys(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 @app.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="Id of the key, or the last four characters of the key.")],
+    key: Annotated[
+        str, typer.Argument(help="Id of the key as `list` shows it, or the last four characters of the key.")
+    ],
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -94,14 +96,17 @@ def revoke(
 
 
 def _find(server: Server, text: str) -> str:
-    if len(text) != 4:
+    """The id of a key, from its id, the end of its id, or the last characters of the key."""
+    if len(text) == _ID_LENGTH:
         return text
-    found = [key for key in server.get("/keys")["keys"] if key["hint"] == text and not key["revoked_at"]]
+    valid = [key for key in server.get("/keys")["keys"] if not key["revoked_at"]]
+    found = [
+        key["id"] for key in valid if text == key["hint"] or (len(text) > 4 and key["id"].endswith(text))
+    ]
     if len(found) != 1:
-        raise TrackerError(
-            f"{len(found)} keys end in {text}", "name one by its id; see `speech-tracker key list`"
-        )
-    return str(found[0]["id"])
+        hint = "name one by its whole id; `speech-tracker key list --json` has them"
+        raise TrackerError(f"{len(found)} keys end in {text}", hint)
+    return str(found[0])
 
 
 def _asking(data_dir: Path | None, ask: Callable[[Server], Any]) -> Any:

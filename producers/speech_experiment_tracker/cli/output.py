@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 MISSING = "[dim]–[/dim]"
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _STATUS_COLOURS = {
     "finished": "green",
     "running": "cyan",
@@ -71,7 +72,10 @@ def table(*columns: str, title: str | None = None, right: Iterable[int] = ()) ->
     numbers = set(right)
     for index, column in enumerate(columns):
         made.add_column(
-            column, justify="right" if index in numbers else "left", no_wrap=index in numbers, overflow="fold"
+            column,
+            justify="right" if index in numbers else "left",
+            no_wrap=index in numbers or column == "id",
+            overflow="fold",
         )
     return made
 
@@ -134,9 +138,13 @@ def local_time(value: str | None) -> str:
 
 
 def age(value: str | None) -> str:
-    """How long ago."""
+    """How long ago, in the largest unit."""
     parsed = moment(value)
-    return f"{duration((datetime.now(UTC) - parsed).total_seconds())} ago" if parsed else MISSING
+    if parsed is None:
+        return MISSING
+    seconds = max((datetime.now(UTC) - parsed).total_seconds(), 0.0)
+    unit, length = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
+    return f"{int(seconds // length)} {unit} ago"
 
 
 def duration(seconds: float | None) -> str:
@@ -146,11 +154,10 @@ def duration(seconds: float | None) -> str:
     seconds = max(seconds, 0.0)
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    first = next(index for index, (_, size) in enumerate(units) if seconds >= size)
-    large, rest = divmod(int(seconds), units[first][1])
-    small = rest // units[first + 1][1]
-    return f"{large} {units[first][0]}" + (f" {small} {units[first + 1][0]}" if small else "")
+    first = next(index for index, (_, length) in enumerate(_UNITS) if seconds >= length)
+    large, rest = divmod(int(seconds), _UNITS[first][1])
+    small = rest // _UNITS[first + 1][1]
+    return f"{large} {_UNITS[first][0]}" + (f" {small} {_UNITS[first + 1][0]}" if small else "")
 
 
 def size(count: float | None) -> str:
@@ -173,6 +180,11 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{key}"] = value
     return found
+
+
+def clip(value: str, width: int) -> str:
+    """The beginning of a text that is too long."""
+    return value if len(value) <= width else value[: width - 1].rstrip() + "…"
 
 
 def shorten(items: Sequence[str], most: int) -> list[str]:

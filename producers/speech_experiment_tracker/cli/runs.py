@@ -9,12 +9,19 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from .output import MISSING, age, console, duration, number, print_json, short_id, status, table
+from .output import MISSING, age, clip, console, duration, number, print_json, short_id, status, table
 from .server import connect
 
 app = typer.Typer()
-_MOST_RESULTS = 4
-_WIDTH_PER_RESULT = 14
+_MOST_RESULTS = 5
+_GAP = 3
+_TOOK = 10 + _GAP
+_FIXED = 8 + 12 + 10 + 5 * _GAP + _TOOK
+"""Width of id, status, started, took and the gaps."""
+_NARROW = 96
+"""Below this width `took` is left out."""
+_NAMES, _RESULT = 30, 13
+"""Width that names should have at least, and that a result is reckoned with."""
 
 
 @app.command()
@@ -64,22 +71,25 @@ def runs(
 
 
 def _show(found: Sequence[Mapping[str, Any]], asked: str) -> None:
-    room = max(1, min(_MOST_RESULTS, (console().width - 72) // _WIDTH_PER_RESULT))
-    columns = result_columns(found, asked, room)
-    shown = table(
-        "id", "run", "experiment", "status", "started", "took", *columns, right=range(5, 6 + len(columns))
-    )
+    width = console().width
+    fixed = _FIXED if width >= _NARROW else _FIXED - _TOOK
+    columns = result_columns(found, asked, min(_MOST_RESULTS, max(1, (width - fixed - _NAMES) // _RESULT)))
+    names = width - fixed - sum(max(len(name), 8) + _GAP for name in columns)
+    name_width = min(max(len(run["name"]) for run in found), max(names * 3 // 5, 12))
+    heads = ["id", "run", "experiment", "status", "started", *(["took"] if width >= _NARROW else [])]
+    shown = table(*heads, *map(escape, columns), right=range(5, len(heads) + len(columns)))
     for run in found:
         results = results_of(run)
-        shown.add_row(
+        cells = [
             short_id(run["id"]),
-            f"[bold]{escape(run['name'])}[/bold]",
-            escape(run["experiment"] or "") or MISSING,
+            f"[bold]{escape(clip(run['name'], name_width))}[/bold]",
+            escape(clip(run["experiment"] or "", max(names - name_width, 10))) or MISSING,
             status(run["status"]),
             age(run["started_at"] or run["created_at"]),
             duration(run["duration"]),
-            *(number(results[name]) if name in results else MISSING for name in columns),
-        )
+        ]
+        values = (number(results[name]) if name in results else MISSING for name in columns)
+        shown.add_row(*cells[: len(heads)], *values)
     console().print(shown)
 
 

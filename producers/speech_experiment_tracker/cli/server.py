@@ -71,6 +71,12 @@ class Server:
         finally:
             self._api.close()
 
+    def hurry(self, seconds: float) -> None:
+        """From now on waits at most so long for the next event; then `events` raises TrackerError."""
+        connection = self._api._connection
+        if connection is not None and connection.sock is not None:
+            connection.sock.settimeout(seconds)
+
     def _json(self, method: str, path: str, **options: Any) -> Any:
         try:
             return self._api.json(method, _API + path, **options)

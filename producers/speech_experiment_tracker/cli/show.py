@@ -124,7 +124,7 @@ def _results(results: Sequence[Mapping[str, Any]], most: int) -> RenderableType 
     extra = [name for name in ("speaker", "decoding") if any(result[name] for result in results)]
     made = table(*columns, *extra, right=[2])
     for result in results[:most]:
-        cells = [text(result["test_set"]), escape(result["metric"]), number(result["value"])]
+        cells = [text(result["test_set"] or "(all)"), escape(result["metric"]), number(result["value"])]
         made.add_row(*cells, *(text(result[name]) for name in extra))
     return _cut(made, len(results), most)
 
@@ -132,9 +132,9 @@ def _results(results: Sequence[Mapping[str, Any]], most: int) -> RenderableType 
 def _metrics(summaries: Sequence[Mapping[str, Any]], most: int) -> RenderableType | None:
     if not summaries:
         return None
-    made = table("metric", "last", "best", "min", "max", "points", "at step", right=range(1, 7))
+    made = table("metric", "last", "min", "max", "points", "at step", right=range(1, 6))
     for each in summaries[:most]:
-        values = [number(each[name]) for name in ("last", "best", "min", "max")]
+        values = [number(each[name]) for name in ("last", "min", "max")]
         made.add_row(escape(each["key"]), *values, f"{each['count']:,}", text(each["last_step"]))
     return _cut(made, len(summaries), most)
 

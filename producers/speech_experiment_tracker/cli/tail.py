@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,12 +13,13 @@ from rich.markup import escape
 from ..errors import TrackerError
 from .failures import NEGATIVE
 from .output import console, errors, number, print_json_line, size, status
-from .server import Event, connect
+from .server import Event, Server, connect
 
 app = typer.Typer()
 _ENDED = ("finished", "failed", "cancelled", "lost")
 _RECONNECT_SECONDS = 1.0
 _RECONNECTS = 30
+_LINGER_SECONDS = 1.0
 
 
 @app.command()
@@ -78,12 +80,23 @@ class Follower:
 
     def _session(self, identity: str, lines: int) -> str:
         with connect() as server:
-            for event in server.events("/live", self._place, run=[identity], key=self._keys):
+            events = server.events("/live", self._place, run=[identity], key=self._keys)
+            for event in events:
                 self._place = event.id or self._place
                 outcome = self._begin(identity, lines) if event.name == "hello" else self._tell(event)
+                if outcome and event.name == "status":
+                    self._rest(server, events)
                 if outcome:
                     return outcome
         return ""
+
+    def _rest(self, server: Server, events: Iterator[Event]) -> None:
+        """The last points may come after the end: they take another way through the log."""
+        deadline = time.monotonic() + _LINGER_SECONDS
+        with suppress(TrackerError, StopIteration):
+            while time.monotonic() < deadline:
+                server.hurry(max(deadline - time.monotonic(), 0.01))
+                self._tell(next(events))
 
     def _begin(self, identity: str, lines: int) -> str:
         """What was before the first live event; the status if the run has ended already."""

@@ -27,7 +27,7 @@ class Hyperparameters:
     batch_size: int = 32
     steps: int = 400
     weight_decay: float = 1e-3
-    jitter: int = 4
+    jitter: int = 8
     seed: int = 1
 
 

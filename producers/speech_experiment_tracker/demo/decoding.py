@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from .utterances import Utterance
 
-BEAMS = (1e-30, 1e-36, 1e-42)
+BEAMS = (1e-24, 1e-30, 1e-36)
 LM_WEIGHTS = (4.0, 6.5, 9.0)
 # pocketsphinx's defaults are 1e-48 and 7e-29: the word beam keeps that proportion of the logarithms.
 _WORD_BEAM_EXPONENT = 0.587
