@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from .experiment import Experiment
 from .guard import Problems, quietly, say
 from .run import Run
 from .session import ID_VARIABLE, Session, shared_run_id
+from .spool.keeper import keeper
 from .spool.producers import Producer
 from .spool.streams import OnFull
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from .queries import Frame, RunRecord
 
 DEFAULT_EXPERIMENT = "default"
+LONGEST_WAIT = 20.0
+"""Seconds of one request that waits; longer waits are several."""
 
 
 class Client:
@@ -151,10 +155,9 @@ class Client:
         if self.config.mode == "disabled":
             return run
         try:
-            run._attach()
             if not self.session.ranks.rank and run.attempt == 1:
-                self._say_started(run, tags, notes)
-            run._start_drain()
+                run._announced = started(run, tags, notes)
+            run._open()
             from .output import is_interactive
 
             if capture or (capture is None and not is_interactive()):
@@ -166,19 +169,6 @@ class Client:
         if config is not None:
             run.log_config(config)
         return run
-
-    @staticmethod
-    def _say_started(run: Run, tags: Mapping[str, Any] | None, notes: str | None) -> None:
-        assert run.experiment is not None  # noqa: S101 - set by start_run
-        started = RunStarted(
-            experiment=run.experiment.id,
-            experiment_name=run.experiment.name,
-            name=run.name,
-            tags={str(key): str(value) for key, value in (tags or {}).items()},
-            notes=notes,
-            user=_user(),
-        )
-        run._open().emit(started)
 
     # The process's own producer, for what is about no run.
 
@@ -197,14 +187,20 @@ class Client:
         """Whether queries show what was written at these positions (topic:partition:offset), in time."""
         if not positions:
             return True
-        query = {"positions": ",".join(positions), "timeout": max(timeout, 0.0)}
-        try:
-            self.api().get("/api/v1/wait", query)
-        except TrackerError as error:
-            if error.status == 408:
-                return False
-            raise
-        return True
+        api, end = self.api(), time.monotonic() + timeout
+        while True:
+            left = max(0.0, end - time.monotonic())
+            try:
+                api.get(
+                    "/api/v1/wait", {"positions": ",".join(positions), "timeout": min(left, LONGEST_WAIT)}
+                )
+            except TrackerError as error:
+                if error.status != 408:
+                    raise
+                if left <= LONGEST_WAIT:
+                    return False
+            else:
+                return True
 
     # Queries.
 
@@ -241,9 +237,20 @@ class Client:
         return get_run(self.api(), run.id if isinstance(run, Run) else run, as_of)
 
 
-def _made_up_name(run_id: UUID) -> str:
-    import time
+def started(run: Run, tags: Mapping[str, Any] | None, notes: str | None) -> RunStarted:
+    """The event that begins a run."""
+    assert run.experiment is not None  # noqa: S101 - set by start_run
+    return RunStarted(
+        experiment=run.experiment.id,
+        experiment_name=run.experiment.name,
+        name=run.name,
+        tags={str(key): str(value) for key, value in (tags or {}).items()},
+        notes=notes,
+        user=_user(),
+    )
 
+
+def _made_up_name(run_id: UUID) -> str:
     return time.strftime("run-%Y%m%d-%H%M%S-") + run_id.hex[-4:]
 
 
@@ -273,6 +280,7 @@ def _close_at_exit(producer: Producer) -> None:
 
     def close() -> None:
         producer.close("exit")
-        producer.release()
+        keeper.dismiss(producer)
+        keeper.flush()
 
     atexit.register(lambda: quietly(close))

@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .guard import quietly
+from .spool.keeper import keeper
 
 if TYPE_CHECKING:
     from .lifecycle import Lifecycle
@@ -42,6 +43,7 @@ def _at_exit() -> None:
     for run in list(_runs.values()):
         if run._pid == os.getpid():
             quietly(lambda run=run: _end(run))  # type: ignore[misc]
+    quietly(keeper.flush)
 
 
 def _end(run: Lifecycle) -> None:

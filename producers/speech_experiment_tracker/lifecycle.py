@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import UUID
 
+import msgspec
+
 from speech_experiment_schemas.runs import RunFailed, RunFinished, RunOutput
 
 from .ending import end_with_process, forget, traceback_of
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from .output import Capture
 
 FINISH_TIMEOUT = 30.0
+RETRY_EVERY = 5.0
+"""Seconds between tries to make a spool that could not be made."""
 Failure = BaseException | str | None
 Status = Literal["failed", "cancelled"]
 
@@ -40,6 +44,8 @@ class Lifecycle:
         self._capture: Capture | None = None
         self._log: Callable[..., Any] = _not_open
         self._lock = threading.RLock()
+        self._announced: msgspec.Struct | None = None
+        self._retry_at = 0.0
         self._pid = os.getpid()
         self._finished = False
         self._copies: list[threading.Thread] = []
@@ -63,6 +69,9 @@ class Lifecycle:
         producer.on_fork.append(self._after_fork)
         keeper.tasks.append(self._start_drain)  # a drain that was killed is started again
         end_with_process(self, child=child)
+        announced, self._announced = self._announced, None
+        if announced is not None:
+            producer.emit(announced)
         return producer
 
     def _after_fork(self) -> None:
@@ -80,8 +89,11 @@ class Lifecycle:
             return producer
         with self._lock:
             if self._producer is None or self._producer.forked:
-                child = self._producer is not None
-                self._attach(child=child)
+                if time.monotonic() < self._retry_at:
+                    raise TrackerError("the spool cannot be written", "see the first error")
+                self._retry_at = time.monotonic() + RETRY_EVERY
+                self._attach(child=self._producer is not None)
+                self._retry_at = 0.0
                 self._start_drain()
             assert self._producer is not None  # noqa: S101 - attached above
             return self._producer
@@ -209,7 +221,9 @@ class Lifecycle:
         delivered = self._wait(timeout - (time.monotonic() - start))
         if delivered:
             self._final_positions = self._positions()
-        producer.release()
+            producer.release()
+        else:
+            keeper.dismiss(producer)
         return delivered
 
     def _stop_capture(self) -> None:

@@ -142,6 +142,11 @@ class Courier:
             pause = error.after + random.random() / 5  # noqa: S311
         self._not_before = time.monotonic() + pause
 
+    def use(self, transport: Transport) -> None:
+        """Goes on with another connection without waiting for the end of a pause."""
+        self.transport = transport
+        self._not_before = 0.0
+
     @property
     def resting(self) -> float:
         """Seconds until the next try, 0 when none is waited for."""

@@ -104,8 +104,13 @@ class ProducerFolder:
                 newest = max(newest, file.stat().st_mtime)
         return time.time() - newest
 
-    def open_lanes(self, store: Store, *, now: bool = False) -> list[Lane]:
-        """Lanes for streams that were not known yet; now: without relying on the folder's times."""
+    def open_lanes(self, store: Store | None, *, now: bool = False) -> list[Lane]:
+        """Lanes for streams that were not known yet; now: without relying on the folder's times.
+
+        Without a store there is no server, and the streams are left for a later sync.
+        """
+        if store is None:
+            return []
         with contextlib.suppress(OSError):
             changed = self.path.stat().st_mtime
             # A folder changed within the clock's grain may change again without showing it.
@@ -131,13 +136,9 @@ class ProducerFolder:
                 counts[kind] = counts.get(kind, 0) + count
         return counts
 
-    def is_delivered(self) -> bool:
-        """Whether every stream is closed and acknowledged."""
-        return bool(self.lanes) and all(lane.finished for lane in self.lanes.values())
-
-    def is_abandoned(self) -> bool:
-        """A dead producer that never wrote a record."""
-        return self.dead and not self.lanes and self._silence() > ABANDONED_AFTER
+    def is_done(self) -> bool:
+        """Whether the couriers are through with every stream."""
+        return all(lane.finished for lane in self.lanes.values())
 
     def remove(self) -> None:
         """Deletes the folder; everything in it is delivered."""

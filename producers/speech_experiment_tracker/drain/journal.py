@@ -134,9 +134,11 @@ class Journal:
         fresh = self.path.with_suffix(".new")
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(fd, frame)
-        os.fdatasync(fd)
+        if self.cursor.seq:  # a first journal that is lost in a power cut is the same as none
+            os.fdatasync(fd)
         fresh.rename(self.path)
-        sync_folder(self.path.parent)
+        if self.cursor.seq:
+            sync_folder(self.path.parent)
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._end = fd, len(frame)

@@ -33,6 +33,7 @@ class Office:
         self.elsewhere = False
         self._override = target
         self._rounds: dict[str | None, tuple[Round, Round]] = {}
+        self._targets: dict[str | None, Target | None] = {}
         self._runs: dict[Path, float] = {}
         self._listed = 0.0
         self._next_parked = 0.0
@@ -44,6 +45,7 @@ class Office:
         parked = time.monotonic() >= self._next_parked
         if parked:
             self._next_parked = time.monotonic() + PARKED_EVERY
+            self._renew_targets()
         busy = {folder.path.parent for folder in self.folders.values()}
         for run in list(self._runs):
             if parked or run in busy or not self._runs[run]:
@@ -90,8 +92,6 @@ class Office:
         if self.target_of(folder) is not None and not folder.take():
             return False
         self.folders[folder.path] = folder
-        for lane in folder.lanes.values():
-            self._round_of(folder, lane.stream).add(lane, folder)
         return True
 
     def cares_for(self, folder: ProducerFolder) -> bool:
@@ -108,7 +108,19 @@ class Office:
         name = target.name if target else None
         if name not in self._rounds:
             self._rounds[name] = self._start_rounds(target)
+            self._targets[name] = target
         return self._rounds[name][stream == "artifacts"]
+
+    def _renew_targets(self) -> None:
+        """Takes over keys that clients have renewed."""
+        if self._override is not None:
+            return
+        for name, known in self._targets.items():
+            target = load_target(self.spool, name) if name else None
+            if target is not None and target != known:
+                self._targets[name] = target
+                for each in self._rounds[name]:
+                    each.use(connect(target))
 
     @staticmethod
     def _start_rounds(target: Target | None) -> tuple[Round, Round]:
@@ -120,19 +132,15 @@ class Office:
         return events, contents
 
     def _attend(self, folder: ProducerFolder) -> None:
-        if self.target_of(folder) is None:
-            if folder.look() and all(lane.finished for lane in folder.lanes.values()):
-                self.forget(folder)
-            return
         dead = folder.look()
-        contents = self._round_of(folder, "artifacts").store
-        if contents is not None:
-            for lane in folder.open_lanes(contents, now=dead):
-                self._round_of(folder, lane.stream).add(lane, folder)
-        if dead and (folder.is_delivered() or folder.is_abandoned()):
-            self._note(folder)
+        store = self._round_of(folder, "artifacts").store
+        for lane in folder.open_lanes(store, now=dead):
+            self._round_of(folder, lane.stream).add(lane, folder)
+        if dead and folder.is_done():
+            if self.target_of(folder) is not None:
+                self._note(folder)
+                folder.remove()
             self.forget(folder)
-            folder.remove()
 
     def forget(self, folder: ProducerFolder) -> None:
         self.folders.pop(folder.path, None)

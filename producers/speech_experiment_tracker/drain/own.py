@@ -20,7 +20,7 @@ from ..spool.files import boot_id
 from ..spool.page import Page
 from ..spool.producers import META
 from .folders import Meta, ProducerFolder
-from .lanes import Lane
+from .lanes import Lane, Store
 
 
 def _no_contents(lane: Lane, artifact: object) -> None:
@@ -48,7 +48,10 @@ class Voice(Lane):
 
 
 class OwnProducer(ProducerFolder):
-    """The drain's own producer of one run."""
+    """The drain's own producer of one run.
+
+    fresh  lanes that no courier has been given yet
+    """
 
     def __init__(self, run_folder: Path, of: Meta, run: UUID) -> None:
         producer = uuid7()
@@ -69,24 +72,42 @@ class OwnProducer(ProducerFolder):
         (path / META).write_bytes(msgspec.json.encode(meta))
         super().__init__(path, meta)
         self.take()
-        self.voices = {stream: Voice(path, run, producer, stream) for stream in ("runs", "metrics")}
-        self.lanes.update(self.voices)
-        opened = ProducerOpened(
-            role="drain", attempt=of.attempt, host=meta.host, pid=meta.pid, client="speech-experiment-tracker"
-        )
-        for voice in self.voices.values():
-            voice.say(opened)
+        self.fresh: list[Lane] = []
+        self._run_id, self._producer = run, producer
+        self.voices: dict[str, Voice] = {}
+        self.voice("runs")
+
+    def voice(self, stream: str) -> Voice:
+        """The lane of a stream, opened when it is first spoken to."""
+        if stream not in self.voices:
+            voice = Voice(self.path, self._run_id, self._producer, stream)
+            self.voices[stream] = self.lanes[stream] = voice
+            voice.say(
+                ProducerOpened(
+                    role="drain",
+                    attempt=self.meta.attempt,
+                    host=self.meta.host,
+                    pid=self.meta.pid,
+                    client="speech-experiment-tracker",
+                )
+            )
+            self.fresh.append(voice)
+        return self.voices[stream]
+
+    def open_lanes(self, store: Store | None, *, now: bool = False) -> list[Lane]:
+        fresh, self.fresh = self.fresh, []
+        return fresh
 
     def heartbeat(self, problems: dict[str, int]) -> None:
-        self.voices["runs"].say(RunHeartbeat(problems=problems))
+        self.voice("runs").say(RunHeartbeat(problems=problems))
 
     def say(self, payload: msgspec.Struct) -> None:
-        self.voices["runs"].say(payload)
+        self.voice("runs").say(payload)
 
     def measure(self, values: dict[str, float]) -> None:
         """Logs system metrics, without a step."""
         if values:
-            self.voices["metrics"].say(pack_calls([(None, time.time_ns() // 1000, None, values)]))
+            self.voice("metrics").say(pack_calls([(None, time.time_ns() // 1000, None, values)]))
 
     def finish(self, reason: CloseReason = "finished") -> None:
         """Says the last word in every stream; the writer is dead from then on."""

@@ -107,7 +107,8 @@ def ensure(spool: Path) -> None:
         setsid=True,
     )
     # The process detaches itself by a fork; its first half must not stay as a zombie.
-    threading.Thread(target=_reap, args=(pid,), daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # no more threads while the interpreter ends
+        threading.Thread(target=_reap, args=(pid,), daemon=True).start()
 
 
 def _reap(pid: int) -> None:

@@ -71,6 +71,13 @@ class Round(threading.Thread):
                 lane.journal.sync()
         return False
 
+    def use(self, transport: Transport) -> None:
+        """Goes on with another connection, at once."""
+        if self.courier is not None and self.store is not None:
+            self.store.transport = transport
+            self.courier.use(transport)
+            self.wake.set()
+
     def stop(self) -> None:
         self._stopped = True
         self.wake.set()

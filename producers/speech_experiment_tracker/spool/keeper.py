@@ -32,6 +32,7 @@ class Keeper:
         self.producers: set[Producer] = set()
         self.tasks: list[Callable[[], None]] = []
         self._retired: list[Segment] = []
+        self._dismissed: list[Producer] = []
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
@@ -48,7 +49,8 @@ class Keeper:
             self.producers.add(producer)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="speech-tracker-keeper", daemon=True)
-                self._thread.start()
+                with contextlib.suppress(RuntimeError):  # no more threads while the interpreter ends
+                    self._thread.start()
 
     def remove(self, producer: Producer) -> None:
         with self.lock:
@@ -64,6 +66,12 @@ class Keeper:
         with self.lock:
             self._retired.append(segment)
         self._wake.set()
+
+    def dismiss(self, producer: Producer) -> None:
+        """Takes over a producer that is closed: flushes it soon, and lets go of it."""
+        with self.lock:
+            self._dismissed.append(producer)
+        self.wake(urgent=True)
 
     def used(self, spool: Path, *, most_age: float = 5.0) -> int:
         """Bytes that a spool takes on the disk, as known by now."""
@@ -100,6 +108,9 @@ class Keeper:
                 if producer.dirty:
                     producer.dirty = False
                     producer.sync()
+            dismissed, self._dismissed = self._dismissed, []
+            for producer in dismissed:
+                producer.release()
 
 
 keeper = Keeper()

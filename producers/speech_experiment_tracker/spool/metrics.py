@@ -53,12 +53,11 @@ class MetricsStream(Stream):
             start, seq = segment.at
             if memory[start : start + 4] != NOTHING:
                 start, seq = segment.recover()
-            body = start + FRAME_SIZE
-            end = body + len(payload)
+            end = start + FRAME_SIZE + len(payload)
             if end > segment.limit or self.pending:
                 return self._log(tuple(metrics), payload[_PREFIX_SIZE:])
-            memory[body:end] = payload  # as Segment.write, without the cost of two calls
-            FRAME.pack_into(memory, start, len(payload), crc32c(payload))
+            # As Segment.write, without the cost of a call.
+            memory[start:end] = FRAME.pack(len(payload), crc32c(payload)) + payload
             segment.at = end, seq + 1
         if not self.host.dirty:
             self.host.touched(urgent=False)

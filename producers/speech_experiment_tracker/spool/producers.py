@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -81,9 +82,13 @@ class Producer:
             with contextlib.suppress(FileNotFoundError):  # the drain may be removing the run's folder
                 self.folder.mkdir(parents=True, mode=0o700)
                 break
-        self.page = Page(self.folder)
-        os.close(allocate(self.folder / "reserve", RESERVE_SIZE))
-        (self.folder / META).write_bytes(msgspec.json.encode(self.meta))
+        try:
+            self.page = Page(self.folder)
+            os.close(allocate(self.folder / "reserve", RESERVE_SIZE))
+            (self.folder / META).write_bytes(msgspec.json.encode(self.meta))
+        except OSError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         keeper.add(self)
 
     def stream(self, name: str) -> Stream:
@@ -130,7 +135,7 @@ class Producer:
         return self.stream("artifacts").append(encode_artifact(artifact), urgent=True)
 
     def close(self, reason: CloseReason) -> None:
-        """Writes the last event of every stream and flushes; the folder stays held until `release`."""
+        """Writes the last event of every stream; the folder stays held until `release`."""
         with self._lock:
             if self.closed or self.forked:
                 return
@@ -139,15 +144,16 @@ class Producer:
             closing = event_of(ProducerClosed(reason=reason, problems=problems), self.subject)
             for stream in self.streams.values():
                 stream.close(encode_event(closing))
-        keeper.flush()
 
     def release(self) -> None:
-        """Lets go of files and lock; the drain may remove the folder once all is delivered."""
+        """Lets go of files and lock; the drain may remove the folder once all is delivered.
+
+        What is not delivered yet has to be flushed before: see Keeper.dismiss.
+        """
         with keeper.lock, self._lock:
             keeper.remove(self)
             if self.forked:
                 return
-            self.sync()
             for stream in self.streams.values():
                 stream.release()
             self.page.release()

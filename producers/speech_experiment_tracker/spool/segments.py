@@ -70,7 +70,7 @@ class Segment:
         return end - self.at[0] - FRAME_SIZE
 
     def write(self, payload: bytes, calls: int = 1) -> None:
-        """Appends a record that fits: payload first, then the words that make it valid.
+        """Appends a record that fits; a reader that sees half of it sees a wrong CRC, and waits.
 
         An exception from a signal handler may come anywhere: `at` changes in one step, and a record
         that was made valid just before is found again by the next write.
@@ -78,10 +78,8 @@ class Segment:
         start, seq = self.at
         if self.memory[start : start + 4] != NOTHING:
             start, seq = self.recover()
-        body = start + FRAME_SIZE
-        end = body + len(payload)
-        self.memory[body:end] = payload
-        FRAME.pack_into(self.memory, start, len(payload), crc32c(payload))
+        end = start + FRAME_SIZE + len(payload)
+        self.memory[start:end] = FRAME.pack(len(payload), crc32c(payload)) + payload
         self.at = end, seq + calls
 
     def recover(self) -> tuple[int, int]:

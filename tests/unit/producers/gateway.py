@@ -15,7 +15,12 @@ from speech_experiment_schemas.wire import IngestReply, Refusal, decode_batch
 
 
 class Gateway:
-    """answers: scripted (status, headers) taken before anything is accepted; refuse: says which records to refuse."""
+    """A gateway and what it has.
+
+    answers  scripted (status, headers), given before anything is accepted
+    refuse   says which records to refuse
+    key      asked for when it is set
+    """
 
     def __init__(self) -> None:
         self.records: list[Envelope] = []
@@ -23,6 +28,7 @@ class Gateway:
         self.blobs: dict[str, bytes] = {}
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.requests = 0
+        self.key: str | None = None
         self.refuse: Any = lambda envelope: False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -73,6 +79,9 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Content-Encoding") == "zstd":
                 body = zstandard.ZstdDecompressor().decompress(body)
             gateway.requests += 1
+            if gateway.key and self.headers.get("Authorization") != f"Bearer {gateway.key}":
+                self._answer(401, b"{}")
+                return
             if gateway.answers:
                 status, headers = gateway.answers.pop(0)
                 self._answer(status, b"{}", headers)

@@ -16,7 +16,7 @@ from speech_experiment_tracker.drain.couriers import Courier
 from speech_experiment_tracker.drain.journal import read_ack
 from speech_experiment_tracker.drain.lanes import Lane
 from speech_experiment_tracker.drain.office import Office
-from speech_experiment_tracker.drain.targets import Target
+from speech_experiment_tracker.drain.targets import Target, save_target
 from speech_experiment_tracker.spool.producers import Producer
 from speech_experiment_tracker.transports.base import DeliveryError
 from speech_experiment_tracker.transports.http import HttpTransport
@@ -156,6 +156,18 @@ def test_a_refused_key_keeps_everything_until_it_is_renewed(tmp_path: Path, gate
     assert courier.problem == ""
     assert not lane.journal.waiting
     lane.close()
+    producer.release()
+
+
+def test_a_newer_key_of_the_same_server_is_taken_over(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.key = "new"
+    producer = make_producer(tmp_path, target=save_target(tmp_path, Target(gateway.url, "old")))
+    log_calls(producer, 5)
+    office = Office(tmp_path)
+    until(lambda: any("401" in problem for problem in office.problems()), office)
+    save_target(tmp_path, Target(gateway.url, "new"))
+    until(lambda: gateway.records, office)
+    office.close()
     producer.release()
 
 
