@@ -141,11 +141,16 @@ async def test_a_run_into_a_deleted_experiment_brings_it_back(stack: RunningStac
     visible = "select name from speech_experiments where experiment_id = $1"
     started = RunStarted(experiment=experiment, name="r")
     created = (ExperimentCreated(name=name), ("experiment", experiment))
-    await project(settings, "runs", created, (started, ("run", uuid7())))
+    runs = "select array_agg(run_id) from speech_runs where experiment_id = $1"
+    early, late = ("run", uuid7()), ("run", uuid7())
+    await project(settings, "runs", created, (started, early))
+    assert await connection.fetchval(runs, experiment) == [early[1]]
     await project(settings, "control", (SubjectDeleted(), ("experiment", experiment)))
     assert await connection.fetchval(visible, experiment) is None
-    await project(settings, "runs", (started, ("run", uuid7())))
+    assert await connection.fetchval(runs, experiment) is None
+    await project(settings, "runs", (started, late))
     assert await connection.fetchval(visible, experiment) == name
+    assert await connection.fetchval(runs, experiment) == [late[1]]
 
 
 async def test_the_reader_sees_the_views_and_nothing_else(stack: RunningStack, connection: Any) -> None:

@@ -25,13 +25,21 @@ begin
     end if;
 end $$;
 
--- replace() and || give null as soon as one schema is null, so a view waits for all that it reads.
+-- replace() gives null as soon as one schema is null, so a view waits for all that it reads.
+-- A deleted experiment hides the runs that it had; a later run in it is shown, and the experiment with it.
 create function projection.publish_views() returns void language plpgsql as $$
 declare
     metadata  text := projection.live_schema('metadata');
     metrics   text := projection.live_schema('metrics');
     artifacts text := projection.live_schema('artifacts');
     control   text := projection.live_schema('control');
+    hidden    text := replace($body$
+        exists (
+            select 1 from {control}.deletions d
+            where d.workspace = r.workspace
+              and (d.kind = 'run' and d.id = r.id
+                   or d.kind = 'experiment' and d.id = r.experiment_id and d.deleted_at >= r.created_at))
+    $body$, '{control}', control);
 begin
     perform projection.publish_view('speech_experiments', replace(replace($body$
         select e.id as experiment_id, e.workspace, e.name, e.birth_name, e.task, e.description, e.tags,
@@ -51,10 +59,8 @@ begin
                r.win_length, r.augmentation_policy, r.optimizer, r.learning_rate, r.batch_size, r.epochs,
                r.git_commit, r.docker_image, r.num_gpus
         from {metadata}.runs r left join {metadata}.experiments e on e.id = r.experiment_id
-        where not exists (
-            select 1 from {control}.deletions d
-            where d.kind = 'run' and d.id = r.id and d.workspace = r.workspace)
-    $body$, '{metadata}', metadata), '{control}', control));
+        where not {hidden}
+    $body$, '{metadata}', metadata), '{hidden}', hidden));
 
     -- Results on test sets and speakers, then the last value of every other metric (test_set null).
     perform projection.publish_view('speech_metrics', replace(replace(replace($body$
@@ -69,23 +75,20 @@ begin
                 select 1 from {metrics}.test_set_results t where t.run_id = s.run_id and t.key = s.key))
         select m.run_id, m.test_set, m.metric, m.value, m.speaker_id, null::text as utterance_id,
                m.time as timestamp, m.decoding, m.key, m.step
-        from results m
-        where not exists (
-            select 1 from {control}.deletions d join {metadata}.runs r on r.id = d.id and r.workspace = d.workspace
-            where d.kind = 'run' and d.id = m.run_id)
-    $body$, '{metrics}', metrics), '{metadata}', metadata), '{control}', control));
+        from results m join {metadata}.runs r on r.id = m.run_id
+        where not {hidden}
+    $body$, '{metrics}', metrics), '{metadata}', metadata), '{hidden}', hidden));
 
-    perform projection.publish_view('speech_artifacts', replace(replace($body$
+    perform projection.publish_view('speech_artifacts', replace(replace(replace(replace($body$
         select a.id as artifact_id, a.run_id, a.workspace, a.type, a.path, a.version, a.size_bytes,
                a.sha256 as content_hash,
                coalesce(a.storage->>'uri', 'blobs/sha256/' || left(a.sha256, 2) || '/' || a.sha256) as storage_uri,
                a.epoch, a.step, a.created_at
-        from {artifacts}.artifacts a
-        where not exists (
+        from {artifacts}.artifacts a join {metadata}.runs r on r.id = a.run_id and r.workspace = a.workspace
+        where not {hidden} and not exists (
             select 1 from {control}.deletions d
-            where d.workspace = a.workspace
-              and (d.kind = 'artifact' and d.id = a.id or d.kind = 'run' and d.id = a.run_id))
-    $body$, '{artifacts}', artifacts), '{control}', control));
+            where d.kind = 'artifact' and d.id = a.id and d.workspace = a.workspace)
+    $body$, '{artifacts}', artifacts), '{metadata}', metadata), '{hidden}', hidden), '{control}', control));
 end $$;
 
 create function projection.on_flip() returns trigger language plpgsql as $$
