@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
-from collections.abc import AsyncIterator
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from math import isnan
 from typing import Any
 from uuid import UUID
 
@@ -104,13 +107,11 @@ async def append(settings: Settings, messages: list[Message]) -> None:
 
 
 async def read_log(settings: Settings, start: int = 0) -> list[Incoming]:
-    """Every record of the topic from an offset on."""
+    """Every record of the topic, from an offset on in each partition; a partition's in order."""
     async with kafka_consumer(settings, TOPIC) as consumer:
-        (place,) = consumer.assignment()
-        end = (await consumer.end_offsets([place]))[place]
-    if end <= start:
-        return []
-    return [record async for record in fetch(settings, TOPIC, {0: Span(start, end - 1)})]
+        ends = await consumer.end_offsets(consumer.assignment())
+    vector = {place.partition: Span(start, end - 1) for place, end in ends.items() if end > start}
+    return [record async for record in fetch(settings, TOPIC, vector)] if vector else []
 
 
 @asynccontextmanager
@@ -144,12 +145,12 @@ async def write_all(settings: Settings, version: int, dice: random.Random) -> No
 class Oracle:
     """What the whole log says, by plain loops."""
 
-    def __init__(self, records: list[Incoming]) -> None:
+    def __init__(self, records: list[Incoming], partitions: int) -> None:
         self._entries: dict[UUID, ledger.Entry] = {}
         self._pieces: list[Piece] = []
         self._resumes: dict[UUID, list[Resume]] = {}
         for record in records:
-            taken = take_in(record, 1)
+            taken = take_in(record, partitions)
             if isinstance(taken, Accepted):
                 self._take(taken)
 
@@ -184,7 +185,7 @@ class Oracle:
 
 async def check(settings: Settings, version: int) -> Oracle:
     """Asserts that both stores hold just what the log says."""
-    oracle = Oracle(await read_log(settings))
+    oracle = Oracle(await read_log(settings), settings.partitions)
     async with postgres_pool(settings) as pool, clickhouse(settings) as client:
         assert await stored_points(client, version) == oracle.points
         found = await stored_summaries(pool, version)
@@ -192,6 +193,31 @@ async def check(settings: Settings, version: int) -> Oracle:
         pending = await pool.fetchval(f"select count(pending_batch) from metrics_v{version}.positions")
         assert pending == 0
     return oracle
+
+
+async def start_worker(
+    environment: Mapping[str, str], version: int, instance: str
+) -> asyncio.subprocess.Process:
+    """The worker of a version as a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "speech_experiment_consumers",
+        f"metrics:{version}",
+        "--instance",
+        instance,
+    ]
+    return await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment})
+
+
+async def wait_for(settings: Settings, version: int, records: int, seconds: float = 90) -> None:
+    """Until the projection has passed so many records."""
+    deadline = time.monotonic() + seconds
+    query = f"select coalesce(sum(next_offset), 0) from metrics_v{version}.positions"
+    async with postgres_pool(settings) as pool:
+        while (passed := int(await pool.fetchval(query))) < records:
+            assert time.monotonic() < deadline, f"passed {passed} of {records} records"
+            await asyncio.sleep(0.05)
 
 
 async def stored_points(client: Any, version: int) -> list[Point]:
@@ -217,7 +243,3 @@ def _summary(row: Any) -> object:
     run, key, rank, points, nans, last, step, time, *rest = row
     made = Summary(Series(run, rank, key), points, nans, last, step, microseconds(time), *rest)
     return comparable(made._replace(series=Series(run, rank, key)))
-
-
-def is_number(value: float) -> bool:
-    return not isnan(value)

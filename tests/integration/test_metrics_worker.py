@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
-import sys
-import time
 from math import isnan
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +19,17 @@ from speech_experiment_schemas.metrics import pack_calls
 from speech_experiment_schemas.producers import ProducerOpened
 from speech_experiment_schemas.runs import RunResumed
 from tests.conftest import RunningStack
-from tests.integration.metrics_log import TOPIC, Run, append, check, create_tables, disorder, read_log
+from tests.integration.metrics_log import (
+    TOPIC,
+    Run,
+    append,
+    check,
+    create_tables,
+    disorder,
+    read_log,
+    start_worker,
+    wait_for,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -31,48 +37,26 @@ VERSION = 90
 TABLE = "metric_points_v1"
 
 
-async def start_worker(data_dir: Path, version: int) -> asyncio.subprocess.Process:
-    environment = os.environ | {"SPEECH_TRACKER_SERVER_SETTINGS": str(data_dir / "settings.json")}
-    command = [
-        sys.executable,
-        "-m",
-        "speech_experiment_consumers",
-        f"metrics:{version}",
-        "--instance",
-        "test",
-    ]
-    return await asyncio.create_subprocess_exec(*command, env=environment)
-
-
 async def test_killed_again_and_again_under_load(stack: RunningStack, settings: Settings) -> None:
     dice = random.Random(7)
+    environment = {"SPEECH_TRACKER_SERVER_SETTINGS": str(stack.data_dir / "settings.json")}
     await create_tables(settings, VERSION)
     runs = [message for _ in range(6) for message in Run(dice).messages(attempts=2, ranks=2, calls=60)]
     deck = disorder(dice, runs, 2)
     for part in range(5):
-        worker = await start_worker(stack.data_dir, VERSION)
+        worker = await start_worker(environment, VERSION, "test")
         size = len(deck) // 5 + 1
         await append(settings, deck[part * size : (part + 1) * size])
         await asyncio.sleep(dice.uniform(1.5, 5))
         worker.send_signal(signal.SIGKILL)
         await worker.wait()
-    worker = await start_worker(stack.data_dir, VERSION)
+    worker = await start_worker(environment, VERSION, "test")
     try:
         await wait_for(settings, VERSION, len(await read_log(settings)))
     finally:
         worker.send_signal(signal.SIGTERM)
         assert await worker.wait() == 0
     await check(settings, VERSION)
-
-
-async def wait_for(settings: Settings, version: int, end: int, seconds: float = 90) -> None:
-    """Until the projection stands at the end of the log."""
-    deadline = time.monotonic() + seconds
-    query = f"select next_offset from metrics_v{version}.positions"
-    async with postgres_pool(settings) as pool:
-        while (position := await pool.fetchval(query)) is None or position < end:
-            assert time.monotonic() < deadline, f"stands at {position}, the log ends at {end}"
-            await asyncio.sleep(0.05)
 
 
 class Curve:

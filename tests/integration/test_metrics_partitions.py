@@ -1,0 +1,113 @@
+"""Metrics on a topic of several partitions: workers that share it, come and go, and die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from speech_experiment_consumers.clickhouse_points import token
+from speech_experiment_infra.embedded.kafka import USER, Broker
+from speech_experiment_infra.embedded.processes import free_ports, spawn
+from speech_experiment_infra.paths import cache_dir
+from speech_experiment_infra.settings import Settings
+from speech_experiment_infra.topics import ensure_topics
+from tests.conftest import RunningStack
+from tests.integration.metrics_log import (
+    Run,
+    append,
+    check,
+    create_tables,
+    disorder,
+    open_sink,
+    read_log,
+    start_worker,
+    wait_for,
+)
+
+pytestmark = pytest.mark.stack
+
+PARTITIONS = 3
+
+
+@pytest.fixture(scope="module")
+async def wide(
+    stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Settings, dict[str, str]]]:
+    """A broker whose topics have three partitions, beside the stack's databases; settings and environment."""
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    port, controller = free_ports(2)
+    broker = Broker(folder, port, controller, "secret", "4L6g3nShT-eMCtK--X86sw")
+    broker.prepare(cache_dir(), print)
+    process = spawn(broker.command(cache_dir()), folder / "kafka.log")
+    changes = {
+        "kafka_bootstrap": broker.bootstrap,
+        "kafka_username": USER,
+        "kafka_password": "secret",
+        "partitions": PARTITIONS,
+    }
+    settings = stack.settings.model_copy(update=changes)
+    names = {f"SPEECH_TRACKER_SERVER_{name.upper()}": str(value) for name, value in changes.items()}
+    try:
+        await ensure_topics(settings)
+        path = stack.data_dir / "settings.json"
+        yield settings, names | {"SPEECH_TRACKER_SERVER_SETTINGS": str(path)}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+async def test_one_batch_over_all_partitions(wide: tuple[Settings, dict[str, str]]) -> None:
+    settings, _ = wide
+    dice = random.Random(5)
+    await create_tables(settings, 80)
+    runs = [message for _ in range(8) for message in Run(dice).messages(attempts=2, calls=30)]
+    await append(settings, disorder(dice, runs, 2))
+    async with open_sink(settings, 80) as (sink, _):
+        assert await sink.next_offsets(range(PARTITIONS)) == dict.fromkeys(range(PARTITIONS), 0)
+        records = await read_log(settings)
+        queues = [[record for record in records if record.partition == p] for p in range(PARTITIONS)]
+        assert all(queues)
+        mixed = [record for queue in queues for record in queue[: len(queue) // 2]]
+        await sink.write(mixed)
+        await sink._settle()
+        prepared = await sink._prepare(
+            [record for queue in queues for record in queue[len(queue) // 2 :]], sink._positions
+        )
+        await sink._writer.begin(prepared)
+        assert prepared.rows is not None
+        assert len(prepared.vector) == PARTITIONS
+        sink._table.insert(prepared.rows.table(), token(80, prepared.vector))
+    async with open_sink(settings, 80) as (sink, _):
+        assert sum((await sink.next_offsets(range(PARTITIONS))).values()) == len(records)
+    await check(settings, 80)
+
+
+async def test_workers_that_share_a_topic_come_and_go(wide: tuple[Settings, dict[str, str]]) -> None:
+    settings, environment = wide
+    dice = random.Random(9)
+    await create_tables(settings, 81)
+    runs = [message for _ in range(12) for message in Run(dice).messages(attempts=2, ranks=2, calls=40)]
+    deck = disorder(dice, runs, 2)
+    workers = [await start_worker(environment, 81, f"w{i}") for i in range(2)]
+    try:
+        for part in range(4):
+            size = len(deck) // 4 + 1
+            await append(settings, deck[part * size : (part + 1) * size])
+            await asyncio.sleep(dice.uniform(2, 4))
+            victim = part % 2
+            workers[victim].send_signal(signal.SIGKILL if part < 3 else signal.SIGTERM)
+            await workers[victim].wait()
+            workers[victim] = await start_worker(environment, 81, f"w{victim}")
+        await wait_for(settings, 81, len(await read_log(settings)), 120)
+    finally:
+        for worker in workers:
+            if worker.returncode is None:
+                os.kill(worker.pid, signal.SIGTERM)
+            await worker.wait()
+    await check(settings, 81)
