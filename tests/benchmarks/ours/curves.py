@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from speech_experiment_schemas.metrics import NO_STEP, MetricsLogged
+from tests.benchmarks.ours.flood import wait_for_points
 from tests.benchmarks.ours.generator import Load
 from tests.benchmarks.ours.loading import load
 from tests.benchmarks.ours.posting import Poster
@@ -44,11 +45,7 @@ def seed(stack: Stack) -> str:
     for first in range(0, CURVE_POINTS, PART):
         poster.post([run.seal(_part(first), PART)])
     poster.post(run.closing())
-    deadline = time.monotonic() + 60
-    while stack.points() < CURVE_POINTS:
-        if time.monotonic() > deadline:
-            raise RuntimeError("the curve was not queryable within 60 s")
-        time.sleep(0.1)
+    wait_for_points(stack, CURVE_POINTS, 60)
     return str(run.run)
 
 

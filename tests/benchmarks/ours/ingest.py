@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.benchmarks.ours.flood import flood
 from tests.benchmarks.ours.generator import Load
 from tests.benchmarks.ours.loading import Running, Sample, load, wrong_runs
 from tests.benchmarks.ours.stack import running_stack
@@ -32,7 +33,8 @@ def ingest(quick: bool) -> dict[str, float]:
             print(f"{name}: {problem}")
         figures["ingest_wrong"] += len(wrong)
         figures |= summary(name, running)
-    return figures
+    with running_stack() as stack:
+        return figures | flood(stack, 20_000 if quick else 250_000)
 
 
 def summary(name: str, running: Running) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -59,7 +60,7 @@ def probe(stack: Stack, count: int) -> list[float]:
     client = subprocess.Popen(
         [sys.executable, "-m", __name__, str(clock), str(count)],
         cwd=REPOSITORY,
-        env={**_environment(), **stack.environment, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, **stack.environment},
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -68,12 +69,6 @@ def probe(stack: Stack, count: int) -> list[float]:
         client.wait(60)
     logged = [float(line) for line in clock.read_text().splitlines()[1:]]
     return [seen[step] - logged[step] for step in range(count) if step in seen]
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 def _first_seen(stack: Stack, clock: Path, count: int, client: subprocess.Popen[bytes]) -> dict[int, float]:
