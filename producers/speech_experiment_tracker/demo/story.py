@@ -57,6 +57,10 @@ def run_demo(console: Console) -> Outcome:
     outcome = _ask(api, tags["demo"], measured, started)
     _print(console, outcome, len(digits), utterances)
     console.print(f"[dim]{_delivery(api, measured)}; {outcome.seconds:.0f} s in all[/dim]")
+    best, second = (run["id"][-8:] for run in outcome.decodings[:2])
+    console.print(
+        f"[dim]Look closer: speech-tracker show {best} · speech-tracker compare {best} {second}[/dim]"
+    )
     return outcome
 
 
