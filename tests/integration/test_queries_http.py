@@ -466,6 +466,36 @@ async def test_experiments(lab: Lab) -> None:
     await lab.problem(f"/experiments/{uuid4()}", 404)
 
 
+async def test_experiments_page_by_page(lab: Lab, stack: RunningStack) -> None:
+    workspace = f"lab-{uuid4().hex[:8]}"
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60, headers=headers) as owner:
+        client = await make_client(owner, "editor", workspace)
+    async with client:
+        other = Lab(client, client, workspace)
+        names = ["one", "two", "three"]
+        for name in names:
+            sealer, subject = Sealer(uuid7(), "runs"), ("experiment", experiment_id(workspace, name))
+            await other.send(sealer.seal(ExperimentCreated(name=name, task=name[0]), subject))
+        seen: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = await other.get("/experiments", limit=1, **cursor)
+            seen += [experiment["name"] for experiment in page["experiments"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert seen == names[::-1]
+        assert [each["name"] for each in (await other.get("/experiments", task="o"))["experiments"]] == [
+            "one"
+        ]
+        assert [each["name"] for each in (await other.get("/experiments", name="TW"))["experiments"]] == [
+            "two"
+        ]
+        await other.problem("/experiments", 403, deleted="true")
+        await lab.problem("/experiments", 400, cursor=cursor["cursor"])
+
+
 async def test_a_renamed_experiment_is_still_found_by_its_birth_name(lab: Lab) -> None:
     sealer = Sealer(uuid7(), "runs")
     subject = ("experiment", lab.experiment)

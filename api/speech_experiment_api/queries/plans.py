@@ -19,7 +19,7 @@ from .sql import Binder, Tables
 from .syntax import Query, Term
 from .visibility import Scope, visible
 
-FIRST_CANDIDATES, MOST_CANDIDATES = 256, 4_096
+FIRST_CANDIDATES, MOST_CANDIDATES = 512, 4_096
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,8 +72,8 @@ def thin_out(points: Points, wanted: int) -> None:
 def _axis(points: Points) -> NDArray[Any]:
     """The place of each row on the axis; a point without a step stands where it was logged."""
     if points.asked.axis == "step":
-        has_step = points.columns["has_step"] == 1
-        return np.where(has_step, points.columns["step"], np.arange(len(points)))
+        step, has_step = points.columns["step"], points.columns["has_step"] == 1
+        return step if has_step.all() else np.where(has_step, step, np.arange(len(points)))
     return points.columns["epoch" if points.asked.axis == "epoch" else "time"]
 
 

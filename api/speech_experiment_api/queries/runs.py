@@ -28,8 +28,20 @@ routes = Routes("runs")
 MAX_LIMIT, DEFAULT_LIMIT = 1_000, 50
 LISTED = frozenset(FIELDS) - set(COMPLETE_ONLY)
 
+FILTER_REFERENCE = """\
+Which runs, in the filter language, e.g. task = 'asr' and language in ('en', 'de') and \
+params.encoder_layers >= 12 and wer['librispeech-test-clean'] < 0.05 and not tags.stage = 'draft' \
+order by metrics.val_wer. Fields: columns of the run (name, status, user, created, started, finished, \
+duration, language, model_type, learning_rate, …) and of its experiment (experiment, task, description, \
+archived); params.a.b or params['a b'] (config), tags.x, metrics.key with .min .max .best .last .mean .step \
+.count .nans .time and ['key', rank=1]; wer['test set', speaker='…', decoding='…'] and other result \
+metrics; test_set. Operators: = != < <= > >=, [not] in (…), [not] like, ilike, contains, between … and …, \
+is [not] null, and, or, not, parentheses. Moments: '2026-11-01' is the whole day in UTC; now() - 7d. \
+A run without the value fulfils no comparison, not even !=; not takes exactly the other runs, so that \
+not tags.stage = 'draft' also takes those without the tag. In an order, runs without the value come last."""
+
 FILTER_PARAMS = [
-    Param("filter", "which runs, in the filter language: task = 'asr' and params.lr < 1e-3"),
+    Param("filter", FILTER_REFERENCE),
     Param("deleted", "the deleted runs instead of the others; admins only (default false)", bool),
 ]
 SEARCH_PARAMS = [

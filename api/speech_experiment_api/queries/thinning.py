@@ -62,12 +62,9 @@ def _starts(x: NDArray[Any], lowest: Any, highest: Any, width: Any) -> Index:
 def _extremes(values: NDArray[np.float64], starts: Index) -> Index:
     """The places of the first least, the first largest and the first NaN of each bucket, ascending."""
     sizes = np.diff(starts, append=len(values))
+    least = values == np.repeat(np.fmin.reduceat(values, starts), sizes)
+    most = values == np.repeat(np.fmax.reduceat(values, starts), sizes)
     undefined = np.isnan(values)
-    low = high = values
-    if undefined.any():
-        low, high = np.where(undefined, np.inf, values), np.where(undefined, -np.inf, values)
-    least = values == np.repeat(np.minimum.reduceat(low, starts), sizes)
-    most = values == np.repeat(np.maximum.reduceat(high, starts), sizes)
     return np.unique(np.concatenate([_firsts(chosen, starts) for chosen in (least, most, undefined)]))
 
 
