@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -113,11 +113,10 @@ def json_body(points: Points, many: bool) -> bytes:
     curves: list[dict[str, Any]] = [{} for _ in points.runs]
     for run, key, rows in _series(points):
         curves[run][points.asked.keys[key]] = _columns(points, rows)
-    if not many:
-        return msgspec.json.encode({"curves": curves[0]})
-    return msgspec.json.encode(
-        {"runs": {str(run): {"curves": each} for run, each in zip(points.runs, curves, strict=True)}}
-    )
+    answer: dict[str, Any] = {"curves": curves[0]}
+    if many:
+        answer = {"runs": {str(run): {"curves": each} for run, each in zip(points.runs, curves, strict=True)}}
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _series(points: Points, each_rank: bool = False) -> Iterator[tuple[int, int, slice]]:
@@ -135,32 +134,39 @@ def _series(points: Points, each_rank: bool = False) -> Iterator[tuple[int, int,
         yield int(runs[start]), int(keys[start]), slice(start, stop)
 
 
-def _columns(points: Points, rows: slice) -> dict[str, list[Any]]:
+def _columns(points: Points, rows: slice) -> dict[str, Sequence[Any] | NDArray[Any]]:
+    """Arrays that are written as they are; lists only where one holds what JSON has no number for."""
     columns = {
         "step": _steps(points.columns["step"][rows], points.columns["has_step"][rows]),
         "value": json_numbers(points.columns["value"][rows]),
-        "time": (points.columns["time"][rows] / 1e6).tolist(),
+        "time": points.columns["time"][rows] / 1e6,
     }
     if "epoch" in points.columns:
         columns["epoch"] = json_numbers(points.columns["epoch"][rows])
     if "rank" in points.columns:
-        columns["rank"] = points.columns["rank"][rows].tolist()
+        columns["rank"] = points.columns["rank"][rows]
     if "abandoned" in points.columns:
-        columns["abandoned"] = points.columns["abandoned"][rows].astype(bool).tolist()
+        columns["abandoned"] = points.columns["abandoned"][rows].astype(bool)
     return columns
 
 
-def _steps(steps: NDArray[Any], has_step: NDArray[Any]) -> list[int | None]:
+def _steps(steps: NDArray[Any], has_step: NDArray[Any]) -> Sequence[int | None] | NDArray[Any]:
+    without = np.flatnonzero(has_step == 0).tolist()
+    if not without:
+        return steps
     found: list[int | None] = steps.tolist()
-    for place in np.flatnonzero(has_step == 0).tolist():
+    for place in without:
         found[place] = None
     return found
 
 
-def json_numbers(values: NDArray[np.float64]) -> list[float | str]:
+def json_numbers(values: NDArray[np.float64]) -> Sequence[float | str] | NDArray[np.float64]:
     """Floats, with what JSON has no number for as its name: NaN, Infinity, -Infinity."""
+    nameless = np.flatnonzero(~np.isfinite(values)).tolist()
+    if not nameless:
+        return values
     found: list[float | str] = values.tolist()
-    for place in np.flatnonzero(~np.isfinite(values)).tolist():
+    for place in nameless:
         value = values[place]
         found[place] = _NAMES[0] if np.isnan(value) else _NAMES[1] if value > 0 else _NAMES[2]
     return found
