@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-import msgspec
-
-from speech_experiment_schemas.experiments import ExperimentCreated
-from speech_experiment_schemas.ids import birth_name, experiment_id, uuid7
-from speech_experiment_schemas.runs import RunStarted
-
-from .config import OnError, resolve
+from .config import OnError, OnFull, resolve
+from .drain.process import ensure
 from .errors import TrackerError
-from .experiment import Experiment
-from .guard import Problems, quietly, say
-from .run import Run
-from .session import ID_VARIABLE, Session, shared_run_id
-from .spool.keeper import keeper
-from .spool.producers import Producer
-from .spool.streams import OnFull
+from .guard import Problems, say
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from .experiment import Experiment
     from .http import ApiClient
     from .queries import Frame, RunRecord
+    from .run import Run
+    from .session import Session
+    from .spool.producers import Producer
 
-DEFAULT_EXPERIMENT = "default"
 LONGEST_WAIT = 20.0
 """Seconds of one request that waits; longer waits are several."""
 
@@ -65,7 +60,7 @@ class Client:
             api_url, api_key, mode=mode, spool_dir=spool_dir, workspace=workspace, quota=quota, kafka=kafka
         )
         self.on_error: OnError = on_error
-        self.session = Session(self.config, on_full)
+        self._on_full: OnFull = on_full
         self._problems = Problems(on_error)
         self._process: Producer | None = None
         self._lock = threading.RLock()
@@ -85,17 +80,10 @@ class Client:
         task  asr, tts, diarization, keyword_spotting, …
         new   always a fresh one, even if the name is taken
         """
-        identity = uuid7() if new else experiment_id(self.config.workspace, name)
-        experiment = Experiment(self, identity, name)
-        values = {str(key): str(value) for key, value in (tags or {}).items()}
-        try:
-            created = ExperimentCreated(
-                name=birth_name(name), task=task, description=description, tags=values
-            )
-            self._emit(created, identity)
-        except Exception as error:  # noqa: BLE001
-            self._problems.swallow(error)
-        return experiment
+        self._wake_drain()
+        from .starting import create_experiment
+
+        return create_experiment(self, name, task, description, tags, new)
 
     def start_run(
         self,
@@ -117,18 +105,16 @@ class Client:
         id              shared by the ranks of a distributed run; else SPEECH_TRACKER_RUN_ID
         capture_output  log stdout and stderr too; by default in scripts, not in notebooks
         """
+        self._wake_drain()
         if resume is not None:
             from .resume import find
 
             earlier = find(self, resume, name, experiment)
             if earlier is not None:
                 return self.resume_run(earlier, tags=tags, config=config, capture_output=capture_output)
-        experiment = experiment or Experiment(
-            self, experiment_id(self.config.workspace, DEFAULT_EXPERIMENT), DEFAULT_EXPERIMENT
-        )
-        run_id = UUID(str(id or os.environ.get(ID_VARIABLE) or shared_run_id() or uuid7()))
-        run = Run(self, run_id, name=name or _made_up_name(run_id), experiment=experiment)
-        return self._begin(run, tags, config, notes, capture_output)
+        from .starting import start_run
+
+        return start_run(self, name, tags, config, notes, id, experiment, capture_output)
 
     def resume_run(
         self,
@@ -145,43 +131,27 @@ class Client:
         to load. from_step: earlier attempts count up to this step; by default the newest checkpoint's.
         """
         from .resume import resumed
+        from .starting import begin
 
-        found = resumed(self, UUID(str(run)), from_step)
-        return self._begin(found, tags, config, None, capture_output)
+        found = begin(self, resumed(self, run, from_step), config, capture_output)
+        if tags:
+            found.set_tags(tags)
+        return found
 
-    def _begin(
-        self, run: Run, tags: Mapping[str, Any] | None, config: Any, notes: str | None, capture: bool | None
-    ) -> Run:
-        if self.config.mode == "disabled":
-            return run
-        try:
-            if not self.session.ranks.rank and run.attempt == 1:
-                run._announced = started(run, tags, notes)
-            run._open()
-            from .output import is_interactive
+    @functools.cached_property
+    def session(self) -> Session:
+        """What makes producers in this process."""
+        from .session import Session
 
-            if capture or (capture is None and not is_interactive()):
-                run._capture_output()
-        except Exception as error:  # noqa: BLE001 - training goes on without a tracker
-            self._problems.swallow(error)
-        if run.attempt > 1 and tags:
-            run.set_tags(tags)
-        if config is not None:
-            run.log_config(config)
-        return run
+        return Session(self.config, self._on_full)
 
-    # The process's own producer, for what is about no run.
-
-    def _emit(self, payload: msgspec.Struct, experiment: UUID) -> None:
+    def _wake_drain(self) -> None:
+        """Starts the drain before this process has loaded the rest, so that both load at once."""
         if self.config.mode == "disabled":
             return
-        with self._lock:
-            if self._process is None or self._process.forked:
-                self._process = self.session.open(None)
-                self._process.subject = ("experiment", experiment)
-                _close_at_exit(self._process)
-            self._process.emit(payload, ("experiment", experiment))
-        self.session.start_drain()
+        with contextlib.suppress(OSError):
+            self.config.spool.mkdir(parents=True, mode=0o700, exist_ok=True)
+            ensure(self.config.spool)
 
     def wait_queryable(self, positions: list[str], timeout: float) -> bool:
         """Whether queries show what was written at these positions (topic:partition:offset), in time."""
@@ -234,36 +204,8 @@ class Client:
         """All that the server knows of a run; raises TrackerError (status 404) for an unknown one."""
         from .queries import get_run
 
-        return get_run(self.api(), run.id if isinstance(run, Run) else run, as_of)
-
-
-def started(run: Run, tags: Mapping[str, Any] | None, notes: str | None) -> RunStarted:
-    """The event that begins a run."""
-    assert run.experiment is not None  # noqa: S101 - set by start_run
-    return RunStarted(
-        experiment=run.experiment.id,
-        experiment_name=run.experiment.name,
-        name=run.name,
-        tags={str(key): str(value) for key, value in (tags or {}).items()},
-        notes=notes,
-        user=_user(),
-    )
-
-
-def _made_up_name(run_id: UUID) -> str:
-    return time.strftime("run-%Y%m%d-%H%M%S-") + run_id.hex[-4:]
-
-
-def _user() -> str | None:
-    found = os.environ.get("USER") or os.environ.get("LOGNAME")
-    if found:
-        return found
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        return None
+        identity = run if isinstance(run, str) else getattr(run, "id", run)
+        return get_run(self.api(), str(identity), as_of)
 
 
 _said: set[str] = set()
@@ -273,14 +215,3 @@ def _say_offline(spool: str) -> None:
     if "offline" not in _said:
         _said.add("offline")
         say(f"offline: runs are kept in {spool}; deliver them with `speech-tracker sync`")
-
-
-def _close_at_exit(producer: Producer) -> None:
-    import atexit
-
-    def close() -> None:
-        producer.close("exit")
-        keeper.dismiss(producer)
-        keeper.flush()
-
-    atexit.register(lambda: quietly(close))

@@ -13,6 +13,7 @@ from .errors import TrackerError
 
 Mode = Literal["online", "offline", "disabled"]
 OnError = Literal["count", "raise"]
+OnFull = Literal["drop_metrics", "block", "raise"]
 DEFAULT_QUOTA = 10 << 30
 KAFKA_SETTINGS = ("bootstrap", "username", "password", "security_protocol", "sasl_mechanism", "workspace")
 _PREFIX = "SPEECH_TRACKER_"

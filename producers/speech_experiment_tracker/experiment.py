@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
+
 from speech_experiment_schemas.experiments import (
     ExperimentArchived,
     ExperimentLink,
@@ -34,9 +36,26 @@ class Experiment:
         self._client = client
         self._problems = client._problems
 
-    def start_run(self, name: str | None = None, **options: Any) -> Run:
-        """Starts a run in this experiment; options as in Client.start_run."""
-        return self._client.start_run(name, experiment=self, **options)
+    def start_run(
+        self,
+        name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        config: Any = None,
+        notes: str | None = None,
+        resume: str | UUID | None = None,
+        id: UUID | str | None = None,  # noqa: A002 - the word that users expect
+        *,
+        capture_output: bool | None = None,
+    ) -> Run:
+        """Starts a run in this experiment; see Client.start_run."""
+        return self._client.start_run(
+            name, tags, config, notes, resume, id, experiment=self, capture_output=capture_output
+        )
+
+    def _emit(self, payload: msgspec.Struct) -> None:
+        from .starting import emit
+
+        emit(self._client, payload, self.id)
 
     @guarded
     def update(
@@ -48,18 +67,18 @@ class Experiment:
     ) -> None:
         """Changes what is given; a tag set to the empty string is removed."""
         values = {str(key): str(value) for key, value in (tags or {}).items()}
-        self._client._emit(ExperimentUpdated(task=task, description=description, tags=values), self.id)
+        self._emit(ExperimentUpdated(task=task, description=description, tags=values))
 
     @guarded
     def rename(self, name: str) -> None:
         """Gives it another name; the first one stays an alias."""
-        self._client._emit(ExperimentRenamed(name=name), self.id)
+        self._emit(ExperimentRenamed(name=name))
         self.name = name
 
     @guarded
     def archive(self, archived: bool = True) -> None:
         """Takes it out of the plain lists, or back into them."""
-        self._client._emit(ExperimentArchived(archived=archived), self.id)
+        self._emit(ExperimentArchived(archived=archived))
 
     @guarded
     def link(
@@ -67,7 +86,7 @@ class Experiment:
     ) -> None:
         """Links it to another: ablation_of, ensemble_member_of, fine_tuned_from, follows, related_to."""
         other = target.id if isinstance(target, Experiment) else UUID(str(target))
-        self._client._emit(ExperimentLinked(kind=kind, target=other, removed=removed), self.id)
+        self._emit(ExperimentLinked(kind=kind, target=other, removed=removed))
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name!r} {self.id}>"

@@ -52,17 +52,18 @@ def _newest(client: Client, name: str, experiment: Experiment | None) -> UUID | 
     return None
 
 
-def resumed(client: Client, run_id: UUID, from_step: int | None) -> Run:
+def resumed(client: Client, run: UUID | str, from_step: int | None) -> Run:
     """The next attempt of a run, with what is known of the attempts before.
 
     Raises TrackerError when a run is not known to the server, or no server to the client.
     """
+    run_id = UUID(str(run))
     known = client.get_run(run_id)
     checkpoint = known.newest_checkpoint()
     if from_step is None and checkpoint is not None:
         from_step = checkpoint.get("step")
     name, experiment_id = known.get("experiment") or "", known.get("experiment_id")
-    run = Run(
+    again = Run(
         client,
         run_id,
         name=known["name"],
@@ -70,9 +71,9 @@ def resumed(client: Client, run_id: UUID, from_step: int | None) -> Run:
         attempt=_attempts(known) + 1,
         from_step=from_step,
     )
-    run.last_step = from_step if from_step is not None else _last_step(known)
-    run.config = known.get("config") or {}
-    return run
+    again.last_step = from_step if from_step is not None else _last_step(known)
+    again.config = known.get("config") or {}
+    return again
 
 
 def _attempts(known: RunRecord) -> int:

@@ -14,12 +14,11 @@ import msgspec
 from speech_experiment_schemas.producers import ProducerOpened
 from speech_experiment_schemas.runs import RunResumed
 
-from .config import Config
+from .config import Config, OnFull
 from .drain.process import ensure
 from .drain.targets import Target, save_target
 from .spool.files import boot_id
 from .spool.producers import Producer
-from .spool.streams import OnFull
 
 VERSION = "0.1.0"
 ID_VARIABLE = "SPEECH_TRACKER_RUN_ID"

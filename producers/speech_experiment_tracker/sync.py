@@ -15,6 +15,8 @@ from .errors import TrackerError
 from .http import ApiClient
 
 PAUSE = 0.05
+LIVE_PAUSE = 1.0
+"""Seconds without news from runs that are still being written, after which they are left alone."""
 STALLED_AFTER = 60.0
 _KEY_REFUSED = "the server answered 401"
 
@@ -86,7 +88,8 @@ def _deliver(
         if mark != last:
             last, moved = mark, time.monotonic()
         if not watch:
-            if not office.elsewhere and not state.waiting and (not is_open or office.only_live()):
+            caught_up = office.only_live() and time.monotonic() - moved > LIVE_PAUSE
+            if not office.elsewhere and not state.waiting and (not is_open or caught_up):
                 return state  # what is still being written needs watch
             _check_progress(state, time.monotonic() - moved, timeout)
         time.sleep(PAUSE)

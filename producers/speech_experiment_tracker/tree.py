@@ -58,17 +58,16 @@ def _mapping(value: Any) -> Mapping[Any, Any] | None:
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    kind = type(value)
+    kind: Any = type(value)
     for method in ("model_dump", "to_container", "_asdict"):
         found = getattr(kind, method, None)
         if callable(found):
             dumped = found(value)
             return dumped if isinstance(dumped, Mapping) else None
     if hasattr(kind, "__attrs_attrs__"):
-        fields: Any = kind.__attrs_attrs__
-        return {field.name: getattr(value, field.name) for field in fields}
-    if kind.__module__.startswith("omegaconf") and hasattr(value, "items"):
-        return dict(value.items())
+        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+    if kind.__module__.startswith("omegaconf") and callable(getattr(kind, "items", None)):
+        return dict(kind.items(value))
     if kind.__name__ in ("Namespace", "SimpleNamespace"):
         return dict(vars(value))
     return None

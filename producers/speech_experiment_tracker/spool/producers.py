@@ -19,6 +19,7 @@ from speech_experiment_schemas.envelope import encode_payload
 from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.producers import CloseReason, ProducerClosed
 
+from ..config import OnFull
 from ..errors import TrackerError
 from .files import sync_folder
 from .keeper import keeper
@@ -26,7 +27,7 @@ from .metrics import MetricsStream
 from .page import Page
 from .records import NO_RUN, Artifact, Event, Header, encode_artifact, encode_event
 from .segments import Segment, allocate
-from .streams import OnFull, Stream
+from .streams import Stream
 
 RESERVE_SIZE = 1 << 17
 MAX_EVENT_BYTES = 890_000

@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import UUID
 
+from ..config import OnFull
 from ..errors import SpoolFull, TrackerError
 from .records import FRAME_SIZE, HEADER_SIZE, MAX_VOID, Header, encode_void
 from .segments import TAIL_RESERVE, Segment, segment_name
 
-OnFull = Literal["drop_metrics", "block", "raise"]
 FIRST_SIZE = 1 << 18
 LARGEST_SIZE = 16 << 20
 _OVERHEAD = HEADER_SIZE + TAIL_RESERVE + 4 * FRAME_SIZE
@@ -30,18 +30,23 @@ class Host(Protocol):
 
     def may_grow(self, size: int) -> bool:
         """Whether the quota allows that many bytes more."""
+        ...
 
     def take_reserve(self, header: Header, needed: int) -> Segment | None:
         """The space put aside for a full disk, once, if a record of that size fits."""
+        ...
 
     def note_dropped(self, stream: str, pending: int) -> None:
         """Counts a call given up, where a kill cannot lose the count."""
+        ...
 
     def touched(self, *, urgent: bool) -> None:
         """There is something to flush to the disk, within 200 ms or at once."""
+        ...
 
     def retire(self, segment: Segment) -> None:
         """Flushes and closes a segment that is full."""
+        ...
 
 
 class Stream:

@@ -26,8 +26,10 @@ class Transport(Protocol):
 
     def send(self, records: list[bytes]) -> IngestReply:
         """Returns when every record is in the log or refused; raises DeliveryError otherwise."""
+        ...
 
     def store(self, file: Path, sha256: str, size: int) -> None:
         """Stores a content under its hash, unless it is there; raises DeliveryError."""
+        ...
 
     def close(self) -> None: ...

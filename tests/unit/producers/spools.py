@@ -15,10 +15,10 @@ from speech_experiment_schemas import Envelope, decode, validate
 from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.metrics import Call, MetricsLogged, unpack_calls
 from speech_experiment_schemas.producers import ProducerOpened
+from speech_experiment_tracker.config import OnFull
 from speech_experiment_tracker.drain.lanes import Lane
 from speech_experiment_tracker.spool.files import boot_id
 from speech_experiment_tracker.spool.producers import Producer
-from speech_experiment_tracker.spool.streams import OnFull
 
 
 def opening(producer: Producer, stream: str) -> Iterable[msgspec.Struct]:
