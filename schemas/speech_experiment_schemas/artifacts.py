@@ -12,7 +12,6 @@ from .envelope import Envelope
 from .errors import InvalidEvent
 from .limits import Count, Line, Name, Tree, Word
 
-
 ContentDigest = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
