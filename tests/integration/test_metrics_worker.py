@@ -43,15 +43,16 @@ async def test_killed_again_and_again_under_load(stack: RunningStack, settings: 
     await create_tables(settings, VERSION)
     runs = [message for _ in range(6) for message in Run(dice).messages(attempts=2, ranks=2, calls=60)]
     deck = disorder(dice, runs, 2)
+    size = len(deck) // 6 + 1
     for part in range(5):
         worker = await start_worker(environment, VERSION, "test")
-        size = len(deck) // 5 + 1
         await append(settings, deck[part * size : (part + 1) * size])
         await asyncio.sleep(dice.uniform(1.5, 5))
         worker.send_signal(signal.SIGKILL)
         await worker.wait()
     worker = await start_worker(environment, VERSION, "test")
     try:
+        await append(settings, deck[5 * size :])
         await wait_for(settings, VERSION, len(await read_log(settings)))
     finally:
         worker.send_signal(signal.SIGTERM)
