@@ -65,8 +65,13 @@ Positions = dict[int, Position]
 async def read_positions(
     connection: Any, schema: str, topic: str, partitions: Collection[int], *, lock: bool = False
 ) -> Positions:
-    """The positions of the partitions, made where missing; locked until the transaction ends when asked."""
+    """The positions of the partitions, made where missing; locked until the transaction ends when asked.
+
+    A process that is frozen while it holds the lock loses it after ten seconds, with its transaction.
+    """
     wanted = sorted(partitions)
+    if lock:
+        await connection.execute("set local idle_in_transaction_session_timeout = '10s'")
     query = statement(_SELECT, schema) + (" for update" if lock else "")
     rows = await connection.fetch(query, topic, wanted)
     if len(rows) < len(wanted):

@@ -71,7 +71,7 @@ def build_log(rng: random.Random) -> list[Message]:
     for index in range(6):
         name = f"Experiment {index} {uuid7()}"
         experiment = experiment_id("default", name)
-        for _ in range(30):
+        for _ in range(15):
             messages += run_messages(rng, experiment, name)
         created = service.seal(ExperimentCreated(name=name, task="asr"), ("experiment", experiment))
         messages.append((experiment.bytes, created, "default"))
