@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from speech_experiment_consumers.sql import microseconds, moment
+from speech_experiment_consumers.tables import Table
+
+TABLE = Table(
+    "things",
+    {"id": "uuid", "tags": "jsonb", "words": "words", "at": "time", "offset": "bigint"},
+    ("id", "offset"),
+)
+
+
+class Connection:
+    """Keeps what it is asked to execute."""
+
+    def __init__(self) -> None:
+        self.executed: list[tuple[Any, ...]] = []
+
+    async def execute(self, *asked: Any) -> None:
+        self.executed.append(asked)
+
+
+def executed(work: Any) -> list[tuple[Any, ...]]:
+    connection = Connection()
+    asyncio.run(work(connection))
+    return connection.executed
+
+
+def test_rows_travel_as_one_array_for_each_column() -> None:
+    rows = [(1, "{}", ["a", "b"], 1_500_000, 7), (2, "[]", [], None, 8)]
+    [(query, *arrays)] = executed(lambda c: TABLE.upsert(c, "s_v1", rows))
+    assert query == (
+        'insert into s_v1.things as t ("id", "tags", "words", "at", "offset") '
+        'select n."id", n."tags"::jsonb, string_to_array(n."words", E\'\\x1f\'), n."at", n."offset" '
+        "from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[]) "
+        'as n ("id", "tags", "words", "at", "offset") on conflict ("id", "offset") do '
+        'update set "tags" = excluded."tags", "words" = excluded."words", "at" = excluded."at"'
+    )
+    assert arrays == [
+        [1, 2],
+        ["{}", "[]"],
+        ["a\x1fb", ""],
+        [datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC), None],
+        [7, 8],
+    ]
+
+
+def test_nothing_is_executed_for_no_rows() -> None:
+    assert executed(lambda c: TABLE.upsert(c, "s_v1", [])) == []
+    assert executed(lambda c: TABLE.insert(c, "s_v1", [])) == []
+    assert executed(lambda c: TABLE.delete(c, "s_v1", [])) == []
+
+
+def test_rows_are_deleted_by_their_keys() -> None:
+    [(query, *arrays)] = executed(lambda c: TABLE.delete(c, "s_v1", [(1, 7), (2, 8)]))
+    assert query == (
+        'delete from s_v1.things t using unnest($1::uuid[], $2::bigint[]) as n ("id", "offset") '
+        'where t."id" = n."id" and t."offset" = n."offset"'
+    )
+    assert arrays == [[1, 2], [7, 8]]
+
+
+def test_times_keep_their_microseconds() -> None:
+    for time in (0, 1, 1_795_465_814_635_926, 253_370_764_799_999_999):
+        assert microseconds(moment(time)) == time
