@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 45.0
 """How long an outage of the store is waited for before the process ends."""
 
+_CODE = re.compile(r"code:? (\d+)", re.I)
+_OVERLOADED = frozenset({159, 202, 209, 210, 241, 242, 252})
+"""Codes: timeouts, too many queries, network, memory, read-only for the moment, too many parts."""
 _INSERT_SETTINGS = {
     # Tokens need a synchronous insert, of one block, and rows that are sorted need no second look.
     "async_insert": 0,
@@ -137,7 +141,10 @@ def _within(partition: int, span: Span) -> str:
 
 
 def _is_outage(error: Exception) -> bool:
-    """The store was not reached, or broke off: not that it refused."""
-    from clickhouse_connect.driver.exceptions import OperationalError
+    """The store was not reached, broke off, or is overloaded: not that it refused."""
+    from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+    if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+        code = _CODE.search(str(error))
+        return code is not None and int(code[1]) in _OVERLOADED
     return isinstance(error, OperationalError | OSError)

@@ -64,6 +64,7 @@ class MetricsSink:
         self._table: PointTable
         self._writer: Writer
         self._flight: asyncio.Task[None] | None = None
+        self._failure: asyncio.Future[None]
         self._forget({}, PoisonGuard())
 
     def _forget(self, positions: Positions, guard: PoisonGuard) -> None:
@@ -74,6 +75,7 @@ class MetricsSink:
 
     async def open(self, cluster_id: str) -> None:
         self._place = self._place._replace(cluster_id=cluster_id)
+        self._failure = asyncio.get_running_loop().create_future()
         pool = postgres_pool(self._settings, min_size=1, max_size=2)
         self._pool = await self._patiently(lambda: self._open.enter_async_context(pool))
         client = await self._patiently(lambda: self._open.enter_async_context(clickhouse(self._settings)))
@@ -119,7 +121,7 @@ class MetricsSink:
     async def write(self, batch: Sequence[Incoming]) -> None:
         """Returns when the batch is on its way and the one before it is written.
 
-        A failure of the batch under way is raised by the next call of any method.
+        A failure of the batch under way is raised by `watch`, and by the next call that waits for it.
         """
         records = fresh(self._positions, batch)
         if not records:
@@ -129,6 +131,7 @@ class MetricsSink:
         await self._writer.begin(prepared)
         self._advance(prepared)
         self._flight = asyncio.create_task(self._writer.finish(prepared))
+        self._flight.add_done_callback(self._landed)
         if prepared.rows is None or len(prepared.rows) < SMALL_BATCH_POINTS:
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -197,15 +200,23 @@ class MetricsSink:
 
     async def _settle(self) -> None:
         """Waits for the batch under way; raises what it failed with."""
-        if self._flight is not None:
-            await asyncio.wait([self._flight])
-            flight, self._flight = self._flight, None
+        flight = self._flight
+        if flight is not None:
+            await asyncio.wait([flight])
+            if self._flight is flight:
+                self._flight = None
             flight.result()
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        error = None if flight.cancelled() else flight.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def watch(self) -> None:
+        await asyncio.shield(self._failure)
 
     async def report(self, status: Status) -> None:
         """Counts as written what Postgres says is written, not what is under way."""
-        if self._flight is not None and self._flight.done():
-            self._flight.result()
         partitions = {
             partition: PartitionStatus(min(each.next, self._written(partition)), each.end)
             for partition, each in status.partitions.items()

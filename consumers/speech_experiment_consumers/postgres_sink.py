@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
@@ -151,6 +152,9 @@ class PostgresSink:
                 books.give_up(each, refused)
         await books.close(connection)
         return books.guard
+
+    async def watch(self) -> None:
+        await asyncio.Event().wait()  # nothing is written between calls
 
     async def report(self, status: Status) -> None:
         async with self._pool.acquire() as connection:

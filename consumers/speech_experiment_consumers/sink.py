@@ -53,6 +53,9 @@ class Sink(Protocol):
         store is retried inside; anything else propagates and ends the process.
         """
 
+    async def watch(self) -> None:
+        """Never returns; raises what goes wrong between calls, in a sink that writes on after `write` returned."""
+
     async def report(self, status: Status) -> None:
         """Publishes the worker's figures for `speech-tracker status` and /metrics (coord.workers)."""
 

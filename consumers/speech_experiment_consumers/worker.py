@@ -91,7 +91,12 @@ class Worker:
         return app
 
     def _start(self, app: ReaderApp) -> list[asyncio.Task[None]]:
-        work = {"application": self._serve(app), "writer": self._write(), "reporter": self._report(app)}
+        work = {
+            "application": self._serve(app),
+            "writer": self._write(),
+            "sink": self._sink.watch(),
+            "reporter": self._report(app),
+        }
         return [asyncio.create_task(each, name=f"{self.group} {name}") for name, each in work.items()]
 
     async def _serve(self, app: ReaderApp) -> None:
