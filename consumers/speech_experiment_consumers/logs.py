@@ -10,7 +10,7 @@ _SECONDS = 10.0
 
 
 class Seldom(logging.Filter):
-    """Lets the same message of the same logger through once in ten seconds.
+    """Lets the same complaint of the same logger through once in ten seconds.
 
     While a broker is away, Kafka's client repeats itself some hundred times a second.
     """
@@ -20,6 +20,8 @@ class Seldom(logging.Filter):
         self._last: dict[tuple[str, int, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
         key = (record.name, record.lineno, str(record.msg))
         now = time.monotonic()
         if now - self._last.get(key, -_SECONDS) < _SECONDS:
