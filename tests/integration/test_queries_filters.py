@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import speech_experiment_infra
-from speech_experiment_api.queries import search
+from speech_experiment_api.queries import plans
 from speech_experiment_api.queries.details import FIELDS
 from speech_experiment_api.queries.grammar import parse_filter
 from speech_experiment_api.queries.plans import Question
@@ -70,8 +70,8 @@ async def database(server: Postgres) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Walks that end early, so that all ways are taken with few runs."""
-    monkeypatch.setattr(search, "FIRST_CANDIDATES", 8)
-    monkeypatch.setattr(search, "MOST_CANDIDATES", 32)
+    monkeypatch.setattr(plans, "FIRST_CANDIDATES", 8)
+    monkeypatch.setattr(plans, "MOST_CANDIDATES", 32)
 
 
 async def found(database: asyncpg.Connection, text: str, limit: int, scope: Scope) -> list[UUID]:

@@ -21,15 +21,17 @@ NEWEST_FIRST = Term(Path("created", text="created"), descending=True)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The rows of a side table that hold a sort key, on an index in the key's order.
+    """The rows of a side table that hold a sort key.
 
     alias      one row a run, with the column run_id
     where      which rows, over the alias
+    indexed    whether an index has them in the key's order; else they are sorted when asked for
     """
 
     table: str
     alias: str
     where: str
+    indexed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Ordering:
         expression, kind = metric_expression(metric)
         condition = f"{expression} < {NOT_NAN}" if kind == "number" else f"{expression} is not null"
         where = f"s.key = {self.bind(metric.key, 'text')} and s.rank = {metric.rank} and {condition}"
-        source = Source(f"{self.tables.metrics}.summaries", "s", where)
+        indexed = metric.stat == "last" and metric.rank == 0
+        source = Source(f"{self.tables.metrics}.summaries", "s", where, indexed)
         return SortKey(expression, TYPES[kind], down, source)
 
     def _result(self, result: Result, down: bool) -> SortKey:
@@ -116,7 +119,8 @@ class Ordering:
             f'and (n."offset", n.key) > (x."offset", x.key)'
         )
         where = f"{result_condition(result, self.bind)} and x.value < {NOT_NAN} and not exists ({newer})"
-        return SortKey("x.value", "float8", down, Source(table, "x", where))
+        indexed = not (result.speaker or result.decoding)
+        return SortKey("x.value", "float8", down, Source(table, "x", where, indexed))
 
 
 def order_by(keys: Sequence[SortKey], columns: Sequence[str], identity: str) -> str:

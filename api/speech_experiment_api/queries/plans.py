@@ -74,6 +74,11 @@ class Planner:
         first = 0 if after is None else _phase_of(after, len(keys))
         return list(range(first, len(keys) + 1))
 
+    def first_candidates(self) -> int:
+        """How many runs to look at first: all at once where they must be sorted for it."""
+        source = self.ordering(Binder())[0].source
+        return FIRST_CANDIDATES if source is None or source.indexed else MOST_CANDIDATES
+
     def walk(self, phase: int | None, after: Cursor | None, limit: int, candidates: int) -> Statement:
         """The bounded statement of a phase."""
         bind = Binder()

@@ -11,9 +11,10 @@ from uuid import UUID
 
 import msgspec
 
+from . import plans
 from .cursors import Cursor
 from .details import runs_statement
-from .plans import FIRST_CANDIDATES, MOST_CANDIDATES, Planner, Question, Statement
+from .plans import Planner, Question, Statement
 from .sql import Tables
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ async def _walk(
 async def _walk_phase(
     connection: Connection, planner: Planner, phase: int | None, after: Cursor | None, limit: int
 ) -> list[Found] | None:
-    candidates = FIRST_CANDIDATES
-    while candidates <= MOST_CANDIDATES:
+    candidates = planner.first_candidates()
+    while candidates <= plans.MOST_CANDIDATES:
         rows = await _rows(connection, planner.walk(phase, after, limit, candidates))
         if len(rows) == limit:
             return rows

@@ -65,7 +65,7 @@ async def field_values(request: Request) -> Response:
     prefix = bind(request.query_params.get("prefix", "").replace("\0", "").lower(), "text")
     runs = _recent(read, bind)
     sql = (
-        f"with r as materialized ({runs}) select value, count(*) as count from ({source}) found "
+        f"with r as ({runs}) select value, count(*) as count from ({source}) found "
         f"where value <> '' and starts_with(lower(value), {prefix}) "
         f"group by value order by count(*) desc, value limit {limit}"
     )
