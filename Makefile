@@ -27,7 +27,7 @@ check: install  ## lint, formatting, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy schemas producers projections consumers api infra
-	@$(BIN)/pyright --project pyproject.toml producers/speech_experiment_tracker
+	@$(BIN)/pyright --project pyproject.toml
 	@$(BIN)/lint-imports
 
 format: install  ## format the code

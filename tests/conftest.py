@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from speech_experiment_infra.settings import Settings, load_settings
 
 START_TIMEOUT_S = 240
+
+# A busy machine is no bug: examples are judged by what they find, not by how long they took.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True)

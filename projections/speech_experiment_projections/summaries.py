@@ -73,7 +73,8 @@ class Summaries(NamedTuple):
         if not runs:
             return self
         kept = [i for i, series in enumerate(self.series) if series.run not in runs]
-        return Summaries(*([column[i] for i in kept] for column in self))
+        columns: Any = ([column[i] for i in kept] for column in self)
+        return Summaries(*columns)
 
 
 def columns_of(summaries: Sequence[Summary]) -> Summaries:
@@ -82,7 +83,7 @@ def columns_of(summaries: Sequence[Summary]) -> Summaries:
     return Summaries(*map(list, zip(*plain, strict=True))) if plain else NO_SUMMARIES
 
 
-NO_SUMMARIES = Summaries(*([] for _ in range(13)))  # type: ignore[arg-type]
+NO_SUMMARIES = Summaries._make([] for _ in range(13))
 
 
 def summarise(rows: Rows) -> Summaries:

@@ -56,7 +56,7 @@ def check_columns(metrics: MetricsLogged, envelope: Envelope) -> None:
 def _points_beyond(key_index: bytes, keys: int) -> bool:
     """Whether an index is not below `keys`; by whole bytes where that is enough, as it is called for every point."""
     if keys > 256:
-        return max(unpack("H", key_index)) >= keys
+        return bool(max(unpack("H", key_index)) >= keys)
     low, high = key_index[0::2], key_index[1::2]
     return high != bytes(len(high)) or bool(low.translate(None, bytes(range(keys))))
 

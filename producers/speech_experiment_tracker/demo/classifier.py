@@ -122,15 +122,16 @@ class Classifier:
         return cross_entropy(chances, targets), float((chances.argmax(axis=1) == targets).mean())
 
     def _adam(self, gradients: dict[str, Array], learning_rate: float) -> None:
+        """Kingma and Ba, 2015, with their constants."""
         self.updates += 1
         for name, gradient in gradients.items():
             first, second = self.moments.get(name, (np.zeros_like(gradient), np.zeros_like(gradient)))
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.999 * second + 0.001 * gradient**2
+            first = (0.9 * first + 0.1 * gradient).astype(np.float32)
+            second = (0.999 * second + 0.001 * gradient**2).astype(np.float32)
             self.moments[name] = (first, second)
             step = first / (1 - 0.9**self.updates)
-            size = np.sqrt(second / (1 - 0.999**self.updates)) + 1e-8
-            self.weights[name] = self.weights[name] - np.float32(learning_rate) * step / size
+            scale = np.sqrt(second / (1 - 0.999**self.updates)) + 1e-8
+            self.weights[name] = (self.weights[name] - learning_rate * step / scale).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """A checkpoint that `load` reads back."""
