@@ -6,9 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from .drain.journal import read_ack
 from .drain.process import ring
+from .errors import TrackerError
+
+if TYPE_CHECKING:
+    from .http import ApiClient
 
 POLL = 0.002
 SLOW_POLL = 0.02
@@ -27,6 +33,8 @@ def wait_acknowledged(
     ring(spool)
     checked = start
     while True:
+        if not folder.exists():
+            return True  # the drain removes what is delivered once its writer has let go of it
         left = {stream: seq - read_ack(folder, stream).seq for stream, seq in wanted.items()}
         missing = sum(count for count in left.values() if count > 0)
         now = time.monotonic()
@@ -51,6 +59,21 @@ def positions_of(folder: Path, streams: list[str]) -> list[str]:
         for stream in streams
         for partition, offset in read_ack(folder, stream).positions
     ]
+
+
+def wait_delivered(api: ApiClient, run: UUID, timeout: float) -> bool:
+    """Whether the server's ledger calls a run complete within `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            if api.get(f"/api/v1/runs/{run}/delivery")["complete"]:
+                return True
+        except TrackerError as error:
+            if error.status != 404:
+                raise
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
 
 
 class Progress:

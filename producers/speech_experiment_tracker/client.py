@@ -102,7 +102,8 @@ class Client:
         name            shown in lists; made up from the date if left out
         config          as for log_config
         resume          an id goes on with that run; "auto" with an unfinished one of this name
-        id              shared by the ranks of a distributed run; else SPEECH_TRACKER_RUN_ID
+        id              shared by the ranks of a distributed run: a UUID, or any text such as a job's name;
+                        else SPEECH_TRACKER_RUN_ID
         capture_output  log stdout and stderr too; by default in scripts, not in notebooks
         """
         self._wake_drain()
@@ -190,7 +191,7 @@ class Client:
         order_by: str | None = None,
         limit: int | None = 50,
         as_of: str | None = None,
-    ) -> Frame:
+    ) -> Frame[RunRecord]:
         """Runs by the filter language, for example "task = 'asr' and params.encoder_layers >= 12".
 
         order_by  for example "metrics.val_wer" or "created_at desc"

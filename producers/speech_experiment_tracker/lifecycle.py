@@ -154,9 +154,15 @@ class Lifecycle:
         self._join_copies(timeout)
         if not self._wait(timeout):
             return False
-        return wait == "acknowledged" or self._client.wait_queryable(
-            self._positions(), timeout - (time.monotonic() - start)
-        )
+        if wait == "acknowledged":
+            return True
+        left = timeout - (time.monotonic() - start)
+        positions = self._positions()
+        if not positions:
+            from .acknowledgement import wait_delivered
+
+            return wait_delivered(self._client.api(), self.id, left)
+        return self._client.wait_queryable(positions, left)
 
     def _positions(self) -> list[str]:
         from .acknowledgement import positions_of

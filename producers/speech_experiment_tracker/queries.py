@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID
 
 from .errors import TrackerError
@@ -17,19 +17,28 @@ PAGE = 500
 Row = dict[str, Any]
 
 
-class Frame(Sequence[Row]):
+R = TypeVar("R", bound=Row)
+
+
+class Frame(Sequence[R]):
     """Rows as dicts, in the order of the answer; a table when asked for one."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[R]) -> None:
         self.rows = rows
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Frame[R]: ...
+
+    def __getitem__(self, index: int | slice) -> R | Frame[R]:
         return Frame(self.rows[index]) if isinstance(index, slice) else self.rows[index]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[R]:
         return iter(self.rows)
 
     def column(self, name: str) -> list[Any]:
@@ -64,7 +73,7 @@ class RunRecord(Row):
     def id(self) -> UUID:
         return UUID(self["id"])
 
-    def curve(self, key: str, *, points: int | None = 0, axis: str = "step", **options: Any) -> Frame:
+    def curve(self, key: str, *, points: int | None = 0, axis: str = "step", **options: Any) -> Frame[Row]:
         """The points of one metric, as rows with step, value and time; all of them unless `points` says less.
 
         Raises TrackerError when the run has no such metric.
@@ -74,7 +83,7 @@ class RunRecord(Row):
             raise TrackerError(f"run {self.id} has no metric {key!r}", "see run['metrics'] for the names")
         return curves[key]
 
-    def artifacts(self) -> Frame:
+    def artifacts(self) -> Frame[Row]:
         """The run's artifacts, newest last."""
         return Frame(self.api.get(f"/api/v1/runs/{self.id}/artifacts")["artifacts"])
 
@@ -90,9 +99,9 @@ def search_runs(
     order_by: str | None = None,
     limit: int | None = 50,
     as_of: str | None = None,
-) -> Frame:
+) -> Frame[RunRecord]:
     """Runs that a filter takes, page by page up to the limit; None: all of them."""
-    rows: list[Row] = []
+    rows: list[RunRecord] = []
     cursor: str | None = None
     while limit is None or len(rows) < limit:
         size = PAGE if limit is None else min(PAGE, limit - len(rows))
@@ -118,7 +127,7 @@ def curves_of(
     points: int | None = 2000,
     axis: str = "step",
     **options: Any,
-) -> dict[str, Frame]:
+) -> dict[str, Frame[Row]]:
     """Curves by key, as rows; points 0 or None: every point."""
     query = {"key": keys, "points": points or 0, "axis": axis, **options}
     curves: dict[str, dict[str, Any]] = api.get(f"/api/v1/runs/{run}/curves", query)["curves"]

@@ -11,7 +11,7 @@ import msgspec
 from .errors import TrackerError
 from .experiment import Experiment
 from .run import Run
-from .session import ID_VARIABLE
+from .session import ID_VARIABLE, run_id_of
 
 if TYPE_CHECKING:
     from .client import Client
@@ -26,11 +26,12 @@ def find(client: Client, resume: str | UUID, name: str | None, experiment: Exper
     "auto" looks at SPEECH_TRACKER_RUN_ID, then for the newest unfinished run of that name and experiment.
     """
     if str(resume) != "auto":
-        return UUID(str(resume))
+        return run_id_of(resume)
     given = os.environ.get(ID_VARIABLE)
     try:
         if given:
-            return UUID(given) if _is_unfinished(client.get_run(given)) else None
+            known = client.get_run(run_id_of(given))
+            return known.id if _is_unfinished(known) else None
         return _newest(client, name, experiment) if name else None
     except TrackerError as error:
         if error.status != 404 and client.config.mode == "online":
@@ -48,7 +49,7 @@ def _newest(client: Client, name: str, experiment: Experiment | None) -> UUID | 
     for run in runs:
         same = experiment is None or run.get("experiment_id") == str(experiment.id)
         if same and _is_unfinished(run):
-            return UUID(run["id"])
+            return run.id
     return None
 
 
@@ -57,7 +58,7 @@ def resumed(client: Client, run: UUID | str, from_step: int | None) -> Run:
 
     Raises TrackerError when a run is not known to the server, or no server to the client.
     """
-    run_id = UUID(str(run))
+    run_id = run_id_of(run)
     known = client.get_run(run_id)
     checkpoint = known.newest_checkpoint()
     if from_step is None and checkpoint is not None:

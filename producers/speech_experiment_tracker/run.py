@@ -16,7 +16,7 @@ from .values import microseconds, number, split_points, whole
 if TYPE_CHECKING:
     from .client import Client
     from .experiment import Experiment
-    from .queries import Frame
+    from .queries import Frame, Row
 
 _MAX_CALL_KEYS = 2_000
 
@@ -150,7 +150,7 @@ class Run(ArtifactMethods):
             other = target.id if isinstance(target, Run) else UUID(str(target))
             self._open().emit(RunLinked(kind=kind, target=other, removed=removed))
 
-    def curve(self, key: str, **options: Any) -> Frame:
+    def curve(self, key: str, **options: Any) -> Frame[Row]:
         """The run's own metric as the server shows it; see queries.RunRecord.curve."""
         return self._client.get_run(self.id).curve(key, **options)
 

@@ -22,7 +22,7 @@ from .spool.producers import Producer
 
 VERSION = "0.1.0"
 ID_VARIABLE = "SPEECH_TRACKER_RUN_ID"
-_RANKS_NAMESPACE = UUID("0d2c5cf3-8f0e-5a07-a3f2-5f4f6e9b61c1")
+_RUNS_NAMESPACE = UUID("0d2c5cf3-8f0e-5a07-a3f2-5f4f6e9b61c1")
 
 
 class Ranks:
@@ -104,6 +104,14 @@ class Session:
         ensure(self.config.spool)
 
 
+def run_id_of(text: object) -> UUID:
+    """The run id that a text means: a UUID itself, or one made of any other text, such as a job's name."""
+    try:
+        return UUID(str(text))
+    except ValueError:
+        return uuid5(_RUNS_NAMESPACE, str(text))
+
+
 def shared_run_id() -> UUID | None:
     """An id that the workers of one launcher on this machine have in common; None for a single process.
 
@@ -119,7 +127,7 @@ def shared_run_id() -> UUID | None:
     except (OSError, IndexError):
         return None
     restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return uuid5(_RANKS_NAMESPACE, f"{boot_id()}/{launcher}/{born}/{restart}/{len(_started)}")
+    return uuid5(_RUNS_NAMESPACE, f"{boot_id()}/{launcher}/{born}/{restart}/{len(_started)}")
 
 
 _started: list[None] = []

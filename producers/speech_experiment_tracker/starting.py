@@ -18,7 +18,7 @@ from speech_experiment_schemas.runs import RunStarted
 from .experiment import Experiment
 from .guard import quietly
 from .run import Run
-from .session import ID_VARIABLE, shared_run_id
+from .session import ID_VARIABLE, run_id_of, shared_run_id
 from .spool.keeper import keeper
 from .spool.producers import Producer
 
@@ -58,7 +58,8 @@ def start_run(
     experiment = experiment or Experiment(
         client, experiment_id(client.config.workspace, DEFAULT_EXPERIMENT), DEFAULT_EXPERIMENT
     )
-    identity = UUID(str(run_id or os.environ.get(ID_VARIABLE) or shared_run_id() or uuid7()))
+    given = run_id or os.environ.get(ID_VARIABLE)
+    identity = run_id_of(given) if given else shared_run_id() or uuid7()
     run = Run(client, identity, name=name or _made_up_name(identity), experiment=experiment)
     if not client.session.ranks.rank:
         run._announced = RunStarted(

@@ -163,6 +163,6 @@ def test_offline_runs_of_another_workspace_are_synced_only_when_that_is_said(
 
 def _is_known(client: Client, run: Run) -> bool:
     try:
-        return client.get_run(run.id)["status"] == "finished"
+        return bool(client.get_run(run.id)["status"] == "finished")
     except TrackerError:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.conftest import RunningStack
 pytestmark = pytest.mark.stack
 
 
-def settings_of(stack: RunningStack) -> dict[str, str]:
+def settings_of(stack: RunningStack) -> dict[str, Any]:
     settings = stack.settings
     return {
         "bootstrap": settings.kafka_bootstrap,

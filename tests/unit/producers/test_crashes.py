@@ -70,7 +70,7 @@ class World:
 
     def send(self, count: int, *, answered: bool, refuse: bool = False) -> None:
         batch = list(self.lane.journal.waiting)[:count]
-        voids = {}
+        voids: dict[int, bytes] = {}
         for place, sealed in enumerate(batch):
             if refuse and not sealed.void and sealed.seq not in self.server.records and not voids:
                 voids[place] = void_for(sealed.record, "malformed", "is not wanted")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from argparse import Namespace
@@ -344,3 +345,48 @@ def test_every_method_survives_a_spool_that_cannot_be_written(tmp_path: Path, ga
     run.flush(timeout=0.1)
     run.finish(timeout=0.1)
     assert run._problems.counts
+
+
+def test_a_drain_that_was_killed_is_started_again(gateway: Gateway) -> None:
+    client = Client(gateway.url)
+    run = client.start_run("persistent", capture_output=False)
+    run.log_metrics({"x": 1}, step=1)
+    assert run.flush(timeout=20)
+    state = spool_status(client.config.spool).drain
+    until(lambda: spool_status(client.config.spool).drain is not None)
+    state = spool_status(client.config.spool).drain
+    assert state is not None
+    os.kill(state["pid"], signal.SIGKILL)
+    run.log_metrics({"x": 2}, step=2)
+    until(lambda: len(calls_of(r for r in gateway.records if r.type == "metrics.logged" and r.seq == 2)) == 1)
+    assert run.finish(timeout=20)
+
+
+def test_what_was_finished_without_waiting_can_be_waited_for_later(gateway: Gateway) -> None:
+    run = Client(gateway.url).start_run("hurried", capture_output=False)
+    run.log_metrics({"x": 1}, step=1)
+    assert run.finish(timeout=0) is False
+    assert run.flush("acknowledged", timeout=20)
+    assert types(gateway)[-1] == "producer.closed"
+
+
+def test_any_text_may_name_a_shared_run(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPEECH_TRACKER_RUN_ID", "slurm-4711")
+    client = Client(gateway.url, mode="offline")
+    first, second = client.start_run("a"), client.start_run("b", id="slurm-4711")
+    assert first.id == second.id
+    first.finish()
+    second.finish()
+
+
+def test_a_large_file_on_another_disk_is_copied_in_the_background(gateway: Gateway, tmp_path: Path) -> None:
+    shm = Path("/dev/shm")  # noqa: S108 - another file system, where there is one
+    if not shm.exists() or shm.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    with tempfile.NamedTemporaryFile(dir=shm) as file:
+        file.truncate(17 << 20)
+        run = Client(gateway.url).start_run("large", capture_output=False)
+        run.log_artifact(file.name, type="checkpoint", name="large.pt")
+        assert run.finish(timeout=30)
+    assert [len(blob) for blob in gateway.blobs.values()] == [17 << 20]
+    assert [a.path for a in payloads(gateway, ArtifactLogged)] == ["large.pt"]

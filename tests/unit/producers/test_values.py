@@ -175,7 +175,12 @@ def test_names_and_places_of_uris() -> None:
 
 def captured(*writes: str) -> list[str]:
     said: list[RunOutput] = []
-    lines = Lines("stdout", lambda output: bool(said.append(output)) or True, lambda: None)
+
+    def emit(output: RunOutput) -> bool:
+        said.append(output)
+        return True
+
+    lines = Lines("stdout", emit, lambda: None)
     for text in writes:
         lines.write(text)
     lines.flush(end=True)
@@ -232,7 +237,8 @@ def test_remotes_are_shown_without_credentials() -> None:
 
 
 def test_frames_are_rows_and_tables() -> None:
-    frame = Frame([{"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}}])
+    rows: list[dict[str, Any]] = [{"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}}]
+    frame = Frame(rows)
     assert flat(frame[0]) == {"a.b": 1, "c": [1]}
     assert frame.column("a.b") == [1, None]
     assert list(frame.to_pandas().columns) == ["a.b", "c", "a.d"]
