@@ -68,9 +68,14 @@ def _need_packages() -> None:
     from importlib.util import find_spec
 
     missing = [name for name in ("pocketsphinx", "jiwer", "numpy") if find_spec(name) is None]
-    if missing:
-        hint = "pip install 'speech-experiment-tracker[demo]'"
-        raise TrackerError(f"the demo needs {', '.join(missing)}", hint)
+    if not missing:
+        return
+    hint = "pip install 'speech-experiment-tracker[demo]'"
+    if "pocketsphinx" in missing:
+        hint += (
+            "; where pocketsphinx has no wheel for your Python: pip install pocketsphinx, with a C compiler"
+        )
+    raise TrackerError(f"the demo needs {', '.join(missing)}", hint)
 
 
 def _server(client: Client) -> ApiClient:
