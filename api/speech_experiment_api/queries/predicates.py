@@ -85,7 +85,7 @@ class Predicates:
             case Column() as column:
                 return _plain(self.conditions.on(column.expression, column.kind, predicate), negated)
             case ExperimentColumn() as column:
-                return self._exists(self.experiment(column, predicate), predicate, negated)
+                return self._in_experiments(column, predicate, negated)
             case Param(key):
                 return self._exists(self._param(key, predicate), predicate, negated)
             case Tag(key):
@@ -131,16 +131,17 @@ class Predicates:
 
     # Side tables
 
-    def experiment(self, column: ExperimentColumn, predicate: Predicate) -> Side:
-        """The run's experiment, if it fulfils the predicate; for IsNull, if it has a value."""
+    def _in_experiments(self, column: ExperimentColumn, predicate: Predicate, negated: bool) -> str:
+        """By the set of the experiments that fulfil the predicate: they are few, and found once."""
         if isinstance(predicate, IsNull):
-            condition = " or ".join(f"{each} is not null" for each in column.expressions)
+            conditions = [f"{each} is not null" for each in column.expressions]
         else:
-            condition = " or ".join(
-                self.conditions.on(each, column.kind, predicate) for each in column.expressions
-            )
+            conditions = [self.conditions.on(each, column.kind, predicate) for each in column.expressions]
         table = f"{self.tables.metadata}.experiments e"
-        return Side(table, f"e.id = r.experiment_id and ({condition})")
+        member = f"r.experiment_id in (select e.id from {table} where {' or '.join(conditions)})"
+        if negated != isinstance(predicate, IsNull):
+            return f"({member}) is not true"
+        return f"({member}) is true" if self._tail else member
 
     def _param(self, key: str, predicate: Predicate) -> Side:
         where = f"p.run_id = r.id and p.key = {self.bind(key, 'text')}"
