@@ -12,7 +12,7 @@ from speech_experiment_projections.refusal import Refused
 from .dead_letters import PoisonGuard, mark_replayed, park
 from .intake import Accepted, Letter, take_in
 from .ledger_store import Ledger
-from .positions import Positions, advance, announce, fresh, read_positions, save_positions
+from .positions import Positions, advance, fresh, read_positions, save_positions
 from .sink import Incoming
 from .sql import schema_name
 
@@ -104,7 +104,7 @@ class Books:
         self.letters.append(Letter(each.incoming, "failed", reason))
 
     async def close(self, connection: Any) -> None:
-        """Writes ledger, dead letters and positions, and announces the positions."""
+        """Writes ledger, dead letters and positions."""
         place, schema = self.place, self.place.schema
         await self.ledger.save(connection, schema)
         await park(connection, schema, self.letters)
@@ -112,4 +112,3 @@ class Books:
         self.positions = advance(self.positions, self.records, place.cluster_id)
         times = {incoming.partition: incoming.timestamp * 1000 for incoming in self.records}
         await save_positions(connection, schema, place.topic, self.positions.values(), times)
-        await announce(connection, place.projection, place.version, place.topic, self.positions)

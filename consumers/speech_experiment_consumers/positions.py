@@ -8,7 +8,6 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 import stamina
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -18,9 +17,6 @@ from speech_experiment_infra.settings import Settings
 
 from .sink import Incoming, PositionGap, WrongLog
 from .sql import columns, moment, statement
-
-CHANNEL = "speech_experiment_positions"
-"""Postgres channel; payload JSON {"projection", "version", "topic", "next": {partition: offset}}."""
 
 _CREATE = """
 insert into {schema}.positions (topic, partition) select $1, unnest($2::int[]) on conflict do nothing
@@ -91,17 +87,6 @@ async def save_positions(
     times = times or {}
     rows = [(*p[:6], moment(times[p.partition]) if p.partition in times else None, *p[6:]) for p in positions]
     await connection.execute(statement(_UPDATE, schema), topic, *columns(rows, 11))
-
-
-async def announce(connection: Any, projection: str, version: int, topic: str, positions: Positions) -> None:
-    """Tells whoever waits for these positions, at the moment of the commit."""
-    message = {
-        "projection": projection,
-        "version": version,
-        "topic": topic,
-        "next": {partition: position.next_offset for partition, position in positions.items()},
-    }
-    await connection.execute("select pg_notify($1, $2)", CHANNEL, msgspec.json.encode(message).decode())
 
 
 def fresh(positions: Positions, batch: Sequence[Incoming]) -> list[Incoming]:
