@@ -13,7 +13,7 @@ from .output import MISSING, console, duration, flatten, print_json, short_id, s
 from .runs import results_of
 from .server import connect
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _FIELDS = ("status", "duration", "git_commit", "num_params")
 
 

@@ -13,6 +13,7 @@ from .server import Server, connect
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="""Events that a projection could not apply: parked with the reason, never lost. They need an admin key.
 
     Replaying one appends its bytes to the log again; the gap that it left takes them.""",
@@ -55,7 +56,7 @@ def list_letters(
 @app.command()
 def replay(
     letters: Annotated[
-        list[str] | None, typer.Argument(help="Letters as `list` names them: metrics/17.", metavar="LETTER…")
+        list[str] | None, typer.Argument(help="Letters as `list` names them: metrics/17.", metavar="LETTER")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are parked.")] = False,
     projection: Projection = None,
@@ -72,7 +73,7 @@ def replay(
       speech-tracker dead-letters replay --all --projection metadata
     """
     if bool(letters) == everything:
-        raise typer.BadParameter("name letters, or give --all", param_hint="LETTER…")
+        raise typer.BadParameter("name letters, or give --all", param_hint="LETTER")
     with connect() as server:
         names = letters or [_name(letter) for letter in _listed(server, projection, 1_000)]
         outcomes = [server.post(f"/dead-letters/{_path(name)}/replay") for name in names]
@@ -103,5 +104,5 @@ def _name(letter: dict[str, Any]) -> str:
 def _path(name: str) -> str:
     projection, _, number = name.partition("/")
     if not projection.isalnum() or not number.isdecimal():
-        raise typer.BadParameter(f"{name!r} is no letter; they look like metrics/17", param_hint="LETTER…")
+        raise typer.BadParameter(f"{name!r} is no letter; they look like metrics/17", param_hint="LETTER")
     return f"{projection}/{number}"

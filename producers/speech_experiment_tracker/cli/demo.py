@@ -9,7 +9,7 @@ import typer
 from ..errors import TrackerError
 from .output import console, errors, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from .server import Server, connect
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="""API keys: create, list, revoke. They need an admin key.
 
     viewer reads, editor also logs, admin also manages keys, deletions and dead letters.""",

@@ -12,7 +12,7 @@ from rich.markup import escape
 from .output import MISSING, age, clip, console, duration, number, print_json, short_id, status, table
 from .server import connect
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _MOST_RESULTS = 5
 _GAP = 3
 _TOOK = 10 + _GAP

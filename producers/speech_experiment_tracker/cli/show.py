@@ -28,7 +28,7 @@ from .output import (
 )
 from .server import Server, connect
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _MOST_ROWS = 40
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +19,12 @@ from .output import MISSING, console, duration, number, pairs, print_json, short
 from .output import status as coloured
 from .server import connect
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 GROUP = "speech_experiment_tracker.status"
 """Entry points: `stack`, data folder → the embedded stack's state; `data_dir`, the usual data folder."""
 _MOST_PRODUCERS = 10
+_RECENT_S = 86_400.0
+"""How long problems of delivered runs are worth a word; the runs themselves show them for ever."""
 
 
 @app.command()
@@ -93,17 +96,20 @@ def concerns(report: Mapping[str, Any]) -> list[str]:
 
 
 def _spool_concerns(spool: Mapping[str, Any]) -> list[str]:
-    found = [f"delivery: {problem}" for problem in (spool["drain"] or {}).get("problems", ())]
+    said = (spool["drain"] or {}).get("problems", ()) if spool["drain_alive"] else ()
+    found = [f"delivery: {problem}" for problem in said]
     stuck = [each for each in spool["producers"] if not each["closed"]]
     if any(not each["online"] and not each["alive"] for each in stuck):
         found.append("offline runs wait for `speech-tracker sync`")
     if not spool["drain_alive"] and any(each["online"] for each in stuck):
         found.append("runs wait and no drain is alive; `speech-tracker sync` delivers them")
-    for each in [*spool["done"], *spool["producers"]]:
-        if each["problems"]:
-            told = ", ".join(f"{count} × {kind}" for kind, count in each["problems"].items())
-            found.append(f"run {short_id(each['run'] or 'process')} had problems: {told}")
-    return found
+    recent = [each for each in spool["done"] if each["at"] > time.time() - _RECENT_S]
+    return found + [_problems(each) for each in [*recent, *spool["producers"]] if each["problems"]]
+
+
+def _problems(each: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{count} × {kind}" for kind, count in each["problems"].items())
+    return f"run {short_id(each['run'] or 'process')} had problems: {told}"
 
 
 def _server_concerns(server: Mapping[str, Any]) -> list[str]:

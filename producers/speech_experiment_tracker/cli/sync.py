@@ -14,7 +14,7 @@ from .output import console, errors, print_json
 if TYPE_CHECKING:
     from ..sync import SyncProgress
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from .failures import NEGATIVE
 from .output import console, errors, number, print_json_line, size, status
 from .server import Event, Server, connect
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _ENDED = ("finished", "failed", "cancelled", "lost")
 _RECONNECT_SECONDS = 1.0
 _RECONNECTS = 30

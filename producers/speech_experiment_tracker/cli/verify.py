@@ -11,7 +11,7 @@ from .failures import NEGATIVE
 from .output import MISSING, console, print_json, shorten, status, table, text
 from .server import Server, connect
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 OPEN = 2
 _MOST_RUNS = 50
 

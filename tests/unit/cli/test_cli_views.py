@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -118,13 +119,20 @@ def _report(**changes: Any) -> dict[str, Any]:
 
 
 def _producer(**changes: Any) -> dict[str, Any]:
-    return {"run": "x" * 36, "closed": False, "online": True, "alive": False, "problems": {}} | changes
+    return {
+        "run": "x" * 36,
+        "closed": False,
+        "online": True,
+        "alive": False,
+        "problems": {},
+        "at": time.time(),
+    } | changes
 
 
 @pytest.mark.parametrize(
     ("report", "word"),
     [
-        (_report(spool={"drain": {"problems": ["the server answered 401"]}}), "401"),
+        (_report(spool={"drain": {"problems": ["the server answered 401"]}, "drain_alive": True}), "401"),
         (_report(spool={"producers": [_producer(online=False)]}), "sync"),
         (_report(spool={"producers": [_producer()]}), "no drain"),
         (_report(spool={"done": [_producer(problems={"dropped": 3})]}), "3 × dropped"),
@@ -150,5 +158,6 @@ def test_what_needs_attention_is_said(report: dict[str, Any], word: str) -> None
 
 def test_a_quiet_machine_has_nothing_to_say() -> None:
     assert concerns(_report()) == []
+    assert concerns(_report(spool={"done": [_producer(problems={"dropped": 3}, at=0.0)]})) == []
     offline = _report(server={"error": "no server is known", "hint": "", "known": False})
     assert concerns(offline) == []
