@@ -28,6 +28,8 @@ from tests.benchmarks.web import Connection
 MANY = 100_000
 PAGE = 50
 BATCH_RUNS = 100
+SETTLE = 15.0
+"""Seconds between the last run and the first search: Postgres gathers its statistics by itself."""
 
 
 def catalogue(quick: bool) -> dict[str, float]:
@@ -144,6 +146,7 @@ def searches(stack: Stack, name: str, runs: int, times: int) -> dict[str, float]
     """p95 of each case, in milliseconds, limit 50."""
     connection = stack.connection()
     figures: dict[str, float] = {}
+    time.sleep(SETTLE)
     for case in CASES:
         taken = sorted(islice(_asked(connection, case, runs), times))
         figures[f"{name}_{case}"] = percentile(taken, 95)
