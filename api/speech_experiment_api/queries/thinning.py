@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Index = NDArray[np.int64]
 
+_WIDEST = 2**62
+"""Spans beyond it do not fit 64 bits when counted in buckets."""
+
 
 def thinned(x: NDArray[Any], values: NDArray[np.float64], series: Sequence[slice], points: int) -> Index:
     """The rows to keep of the series of one key, ascending.
@@ -28,6 +31,8 @@ def thinned(x: NDArray[Any], values: NDArray[np.float64], series: Sequence[slice
         return np.concatenate([np.arange(rows.start, rows.stop) for rows in series])
     lowest = min(x[rows].min() for rows in series)
     highest = max(x[rows].max() for rows in series)
+    if x.dtype.kind == "i" and int(highest) - int(lowest) >= _WIDEST:
+        x, lowest, highest = x.astype(np.float64), np.float64(lowest), np.float64(highest)
     width = _width(highest - lowest, max(1, points // 2 - 1))
     return np.concatenate(
         [rows.start + _kept(x[rows], values[rows], lowest, highest, width) for rows in series]
@@ -36,7 +41,7 @@ def thinned(x: NDArray[Any], values: NDArray[np.float64], series: Sequence[slice
 
 def _width(span: Any, buckets: int) -> Any:
     if isinstance(span, np.floating):
-        return span / buckets if span > 0 else 1.0
+        return span / buckets if span > 0 and np.isfinite(span) else 1.0
     return max(1, int(span) // buckets)
 
 
@@ -53,6 +58,8 @@ def _starts(x: NDArray[Any], lowest: Any, highest: Any, width: Any) -> Index:
 
     Buckets are counted from the newest end, and the newest point is alone in the last.
     """
+    if not np.isfinite(highest - lowest):
+        return np.arange(len(x))
     count = int(np.ceil((highest - lowest) / width))
     places = np.searchsorted(x, highest - width * np.arange(count, -1, -1, dtype=x.dtype))
     starts: Index = np.unique(np.concatenate([[0], places]))

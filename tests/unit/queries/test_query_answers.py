@@ -115,6 +115,21 @@ def test_thinning_on_an_axis_of_floats() -> None:
     assert rows[-1] == 999
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.linspace(-(2**63), 2**63 - 1025, 1000).astype(np.int64),
+        np.array([0.0, 1.0, 2.0, np.inf] * 50),
+        np.zeros(100, np.int64),
+        np.zeros(100),
+    ],
+)
+def test_thinning_bears_any_axis(x: np.ndarray) -> None:
+    rows = thinned(x, np.arange(float(len(x))), [slice(0, len(x))], 20)
+    assert 0 < len(rows) <= len(x)
+    assert x[rows].max() == x.max()
+
+
 RUN, OTHER = UUID(int=1), UUID(int=2)
 
 
