@@ -101,7 +101,11 @@ class KafkaTransport:
             producer = AIOKafkaProducer(
                 **self._settings, acks="all", max_request_size=1_200_000, max_batch_size=1 << 20, linger_ms=0
             )
-            await producer.start()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
             self._producer = producer
         return self._producer
 
