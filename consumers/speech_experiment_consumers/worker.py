@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
 
 import stamina
@@ -32,10 +33,15 @@ _REPORT_SECONDS = 2.0
 _STALL_SECONDS = 90.0
 _STOP_SECONDS = 10.0
 _CONNECT_SECONDS = 60.0
+_CONTESTED_TIMES, _CONTESTED_SECONDS = 6, 15.0
 
 
 class Stalled(RuntimeError):  # noqa: N818
     """Records wait in the log, and none has been written for a long time."""
+
+
+class Contested(RuntimeError):  # noqa: N818
+    """Another process joins the group under the same instance name; the two displace each other."""
 
 
 class Worker:
@@ -54,6 +60,7 @@ class Worker:
         self._progress = time.monotonic()
         self._tidied = 0
         self._known_ends: dict[int, int] = {}
+        self._assignments: deque[float] = deque(maxlen=_CONTESTED_TIMES)
 
     @property
     def group(self) -> str:
@@ -103,10 +110,11 @@ class Worker:
         """Starts the application; returns only by raising what crashed it."""
         await app.start()
         await app.wait_until_stopped()
-        raise RuntimeError("the Faust application crashed") from app.crash_reason
+        raise app.crash_reason or RuntimeError("the Faust application stopped by itself")
 
     async def _locate(self, partitions: Collection[int]) -> dict[int, int]:
         """Where the sink goes on, once what is being written now is written."""
+        self._notice_rival()
         async with self._writing:
             self._feed.clear()
             offsets = await self._sink.next_offsets(partitions)
@@ -114,6 +122,16 @@ class Worker:
         self._progress = time.monotonic()
         log.info("%s reads on from %s", self.group, offsets)
         return offsets
+
+    def _notice_rival(self) -> None:
+        """Raises Contested when partitions come back again and again: Kafka's client cannot tell why."""
+        self._assignments.append(time.monotonic())
+        often = len(self._assignments) == _CONTESTED_TIMES
+        if self._instance and often and self._assignments[-1] - self._assignments[0] < _CONTESTED_SECONDS:
+            raise Contested(
+                f"{self.group}: another process uses the instance name {self._instance!r}; "
+                "stop it, or give each process a name of its own with --instance"
+            )
 
     async def _write(self) -> None:
         while True:
