@@ -89,23 +89,24 @@ async def test_tables_equal_the_fold_after_kills_repetitions_and_poison(
     assert set(folded.parked.values()) >= {"malformed", "unknown_type", "forbidden"}
 
 
-async def test_a_frozen_worker_that_wakes_up_changes_nothing(
-    stack: RunningStack, worker: WorkerProcess
-) -> None:
+async def test_a_frozen_worker_that_wakes_up_changes_nothing(stack: RunningStack) -> None:
+    await make_version(stack.settings, "metadata", 905)
     rng = random.Random(SEED + 1)
-    messages = build_log(rng, 30)
-    await worker.reported(stack.settings)
-    writing = asyncio.create_task(append(stack.settings, messages, chunk=200, pause=0.05))
-    await asyncio.sleep(0.2)
-    worker.kill(signal.SIGSTOP)
-    successor = WorkerProcess(stack.data_dir / "settings.json", "metadata:901")
-    async with successor.running():
-        await writing
-        await compare(stack.settings, "metadata_v901")
-        worker.kill(signal.SIGCONT)
-        await append(stack.settings, build_log(rng, 10), chunk=50, pause=0.02)
-        worker.kill()  # before the two displace each other for good
-        await compare(stack.settings, "metadata_v901")
+    settings_file = stack.data_dir / "settings.json"
+    frozen, successor = (
+        WorkerProcess(settings_file, "metadata:905", "--instance", name) for name in ("frozen", "successor")
+    )
+    async with frozen.running():
+        await frozen.reported(stack.settings)
+        writing = asyncio.create_task(append(stack.settings, build_log(rng, 30), chunk=200, pause=0.05))
+        await asyncio.sleep(0.2)
+        frozen.kill(signal.SIGSTOP)
+        async with successor.running():
+            await writing
+            await compare(stack.settings, "metadata_v905")
+            frozen.kill(signal.SIGCONT)
+            await append(stack.settings, build_log(rng, 10), chunk=50, pause=0.02)
+            await compare(stack.settings, "metadata_v905")
 
 
 async def test_a_clean_stop_is_quick_and_says_zero(stack: RunningStack, worker: WorkerProcess) -> None:
