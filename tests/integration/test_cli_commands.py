@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,9 +11,14 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 import pytest
 
+from speech_experiment_schemas import Sealer, wire
+from speech_experiment_schemas.envelope import encode_payload
+from speech_experiment_schemas.ids import uuid7
 from tests.conftest import RunningStack
+from tests.integration.gateway_tools import post, queryable, reply_of
 
 pytestmark = pytest.mark.stack
 Ended = subprocess.CompletedProcess[str]
@@ -132,7 +138,7 @@ def test_compare_shows_what_differs(tool: Tool, runs: list[str]) -> None:
 def test_verify_has_exit_codes(tool: Tool, environment: dict[str, str], runs: list[str]) -> None:
     assert "complete" in tool("verify", "cli-small").stdout
     assert tool("verify", "no-such-run").returncode == 3
-    process = _start(environment, "cli-open", 4, pause=4.0)
+    process = _start(environment, "cli-open", 4, pause=2.5)
     deadline = time.monotonic() + 20
     while (code := tool("verify", "cli-open").returncode) == 3 and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -142,7 +148,7 @@ def test_verify_has_exit_codes(tool: Tool, environment: dict[str, str], runs: li
 
 
 def test_tail_follows_a_run_to_its_end(tool: Tool, environment: dict[str, str], runs: list[str]) -> None:
-    process = _start(environment, "cli-fails", 4, pause=3.0)
+    process = _start(environment, "cli-fails", 4, pause=2.0)
     deadline = time.monotonic() + 20
     while tool("show", "cli-fails").returncode and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -195,7 +201,20 @@ def test_status_tells_of_server_stack_and_spool(tool: Tool, stack: RunningStack)
     assert "kafka" in shown
 
 
-def test_dead_letters_are_listed_and_unknown_ones_named(tool: Tool) -> None:
-    assert "dead_letters" in _json(tool("dead-letters", "list", "--json"))
+async def test_dead_letters_are_listed_and_replayed(tool: Tool, admin: httpx.AsyncClient) -> None:
+    record = Sealer(uuid7(), "runs").seal_raw("future.thing", 1, encode_payload({}), ("run", uuid7()))
+    await queryable(admin, reply_of(await post(admin, wire.encode_batch([record]))))
+    listed = _json(
+        await asyncio.to_thread(tool, "dead-letters", "list", "--projection", "metadata", "--json")
+    )
+    letter = next(each for each in listed["dead_letters"] if each["type"] == "future.thing")
+    name = f"metadata/{letter['id']}"
+    assert name in (await asyncio.to_thread(tool, "dead-letters", "list")).stdout
+    replayed = await asyncio.to_thread(tool, "dead-letters", "replay", name)
+    assert replayed.returncode == 1
+    assert "parked again" in replayed.stdout
+
+
+def test_dead_letters_that_are_not_there_are_named(tool: Tool) -> None:
     assert tool("dead-letters", "replay", "metadata/999999").returncode == 3
     assert tool("dead-letters", "replay").returncode == 2
