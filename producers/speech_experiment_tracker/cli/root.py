@@ -93,15 +93,21 @@ root = typer.Typer(
 )
 
 
-@root.callback()
-def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         from .. import __version__
 
         sys.stdout.write(f"{__version__}\n")
         raise typer.Exit
+
+
+@root.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """What comes before the command."""
 
 
 def run() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from speech_experiment_tracker import __version__
 from speech_experiment_tracker.cli.root import root
 
 
@@ -43,6 +44,11 @@ def test_help_lists_every_command() -> None:
     told = CliRunner().invoke(root, ["--help"], env={"COLUMNS": "100"})
     assert told.exit_code == 0
     assert all(f" {command} " in told.output for command in COMMANDS)
+
+
+def test_the_version_is_told() -> None:
+    told = CliRunner().invoke(root, ["--version"])
+    assert (told.exit_code, told.output.strip()) == (0, __version__)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
