@@ -31,10 +31,9 @@ def curves(quick: bool) -> dict[str, float]:
         wanted = Load(url=stack.url, key=stack.key, seconds=15 if quick else 45, rate=1_000_000)
         with load(stack, wanted) as running:
             time.sleep(5)
-            figures |= _measure(stack, run, times, "_busy")
+            busy = _measure(stack, run, times, "_busy")
             running.board.stop()
-        whole = running.samples[-1]
-        return figures | {"curve_busy_rate": whole.queryable / whole.at}
+        return figures | running.beside(busy, wanted.rate) | {"curve_busy_rate": running.offered}
 
 
 def seed(stack: Stack) -> str:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import msgspec
@@ -173,12 +174,9 @@ class Generator:
 
     def _templates(self, seed: int) -> Iterator[Template]:
         keys = [f"metric_{i:02}" for i in range(self.load.keys)]
-        sizes = [self.load.points] if self.load.points else list(GROWTH)
-        for size in sizes:
-            template = Template(keys, size, seed)
-            yield template
-        while True:
-            yield template
+        sizes = [self.load.points] if self.load.points else GROWTH
+        templates = [Template(keys, size, seed) for size in sizes]
+        return chain(templates, repeat(templates[-1]))
 
     def _wait_for_readers(self) -> None:
         while self.load.window and not self.board.stopped:

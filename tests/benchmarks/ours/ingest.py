@@ -45,7 +45,7 @@ def summary(name: str, running: Running) -> dict[str, float]:
     whole = samples[-1]
     early, late = lag(samples, 0.1, 0.4, sent.seconds), lag(samples, 0.7, 1.0, sent.seconds)
     return {
-        name: whole.queryable / whole.at,
+        name: running.rate,
         f"{name}_seconds": whole.at,
         f"{name}_lag_early_s": early,
         f"{name}_lag_late_s": late,

@@ -39,14 +39,8 @@ def _at_rate(stack: Stack, name: str, rate: int, seconds: float) -> dict[str, fl
         time.sleep(WARM_UP)
         delays = probe(stack, int(seconds / PROBE_EVERY))
     taken = spread(delays)
-    whole = running.samples[-1]
-    return {
-        name: taken["p99"],
-        f"{name}_p50": taken["p50"],
-        f"{name}_max": taken["max"],
-        f"{name}_probes": taken["n"],
-        f"{name}_rate": whole.queryable / whole.at,
-    }
+    figures = {name: taken["p99"], f"{name}_p50": taken["p50"], f"{name}_max": taken["max"]}
+    return running.beside(figures, rate) | {f"{name}_rate": running.offered}
 
 
 def _points(rate: int) -> int:

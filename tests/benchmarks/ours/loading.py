@@ -67,6 +67,23 @@ class Running:
         moved, self.board.queryable = queryable > self.board.queryable, queryable
         return moved
 
+    @property
+    def rate(self) -> float:
+        """Points per second from the first one sent until the last one was queryable."""
+        return self.samples[-1].queryable / self.samples[-1].at
+
+    @property
+    def offered(self) -> float:
+        """Points per second that the gateway acknowledged while the generator sent."""
+        sent = self.result()
+        return sum(run.points for run in sent.runs) / sent.seconds
+
+    def beside(self, figures: dict[str, float], wanted: float) -> dict[str, float]:
+        """Figures measured beside this load; set aside under other names when it fell short of its rate."""
+        if self.offered >= 0.95 * wanted:
+            return figures
+        return {f"{name}_at_{self.offered / 1000:.0f}k": value for name, value in figures.items()}
+
     def result(self) -> Sent:
         """What was sent; raises RuntimeError when the generator failed."""
         if self.sent is None:
