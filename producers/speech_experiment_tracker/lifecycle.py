@@ -16,7 +16,7 @@ from speech_experiment_schemas.runs import RunFailed, RunFinished, RunOutput
 
 from .ending import end_with_process, forget, traceback_of
 from .errors import TrackerError
-from .guard import Problems
+from .guard import Problems, say
 from .spool.keeper import keeper
 from .spool.producers import Producer
 
@@ -48,6 +48,7 @@ class Lifecycle:
         self._retry_at = 0.0
         self._pid = os.getpid()
         self._finished = False
+        self._said_dropped = False
         self._copies: list[threading.Thread] = []
         self._final_positions: list[str] | None = None
 
@@ -67,7 +68,7 @@ class Lifecycle:
             producer.stream("artifacts")
         self._log = producer.metrics.log
         producer.on_fork.append(self._after_fork)
-        keeper.tasks.append(self._start_drain)  # a drain that was killed is started again
+        keeper.tasks.append(self._watch)
         end_with_process(self, child=child)
         announced, self._announced = self._announced, None
         if announced is not None:
@@ -97,6 +98,18 @@ class Lifecycle:
                 self._start_drain()
             assert self._producer is not None  # noqa: S101 - attached above
             return self._producer
+
+    def _watch(self) -> None:
+        """Regularly: starts a drain that was killed again, and says once that calls are being dropped."""
+        self._start_drain()
+        producer = self._producer
+        if producer is not None and not producer.forked and not self._said_dropped:
+            dropped = producer.page.problems().get("dropped", 0)
+            if dropped:
+                self._said_dropped = True
+                say(
+                    f"disk or quota is full: {dropped:,} calls were dropped so far [dropped; counted on the run]"
+                )
 
     def _start_drain(self) -> None:
         try:
@@ -221,7 +234,7 @@ class Lifecycle:
                 producer.emit(RunFailed(error=line, traceback=text, status=status))
         self._finished = True
         self._log = _not_open
-        keeper.tasks.remove(self._start_drain)
+        keeper.tasks.remove(self._watch)
         producer.close("finished" if error is None else "failed")
         forget(self)
         delivered = self._wait(timeout - (time.monotonic() - start))

@@ -14,6 +14,8 @@ from ..errors import SpoolFull, TrackerError
 from .records import FRAME_SIZE, HEADER_SIZE, MAX_VOID, Header, encode_void
 from .segments import TAIL_RESERVE, Segment, segment_name
 
+TRY_EVERY = 0.2
+"""Seconds between tries to get space when there is none: a dropped call must be as cheap as a kept one."""
 FIRST_SIZE = 1 << 18
 LARGEST_SIZE = 16 << 20
 _OVERHEAD = HEADER_SIZE + TAIL_RESERVE + 4 * FRAME_SIZE
@@ -60,6 +62,7 @@ class Stream:
         self.name = name
         self.pending = 0
         self.closed = False
+        self._try_again = 0.0
         self.lock = threading.Lock()
         self.rolled: Callable[[], None] = lambda: None
         self.segment = Segment(host.folder, Header(host.run, host.id, name, 1, 0), size)
@@ -99,6 +102,8 @@ class Stream:
             raise TrackerError("the run is finished", "client.resume_run(run.id) goes on with a run")
         needed = size + (FRAME_SIZE + 16 if self.pending else 0)
         while self.segment.room() < needed:
+            if droppable and self.host.on_full == "drop_metrics" and time.monotonic() < self._try_again:
+                return False
             problem = self._roll(needed, droppable)
             if problem is None:
                 break
@@ -106,9 +111,10 @@ class Stream:
                 break
             if self.host.on_full == "raise":
                 raise SpoolFull(f"the spool is full: {problem}", "free space, or raise the spool's quota")
+            self._try_again = time.monotonic() + TRY_EVERY
             if self.host.on_full == "drop_metrics":
                 return False
-            time.sleep(0.2)
+            time.sleep(TRY_EVERY)
         self._name_dropped()
         return True
 

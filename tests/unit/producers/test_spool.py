@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from math import nan
 from pathlib import Path
 from uuid import UUID
@@ -305,3 +306,13 @@ def test_an_event_that_the_server_would_refuse_is_refused_when_it_is_logged(tmp_
         with pytest.raises(TrackerError, match=r"run\.noted"):
             producer.emit(RunNoted(notes="x" * 300_000))
         assert producer.stream("runs").seq == 1
+
+
+def test_dropping_costs_no_more_than_logging(tmp_path: Path) -> None:
+    with producer_in(tmp_path, quota=1) as producer:
+        start = time.perf_counter()
+        for number in range(50_000):
+            producer.metrics.log_checked(("x",), (1.0,), number, None, 1)
+        assert producer.page.problems()["dropped"] > 40_000
+        assert time.perf_counter() - start < 10  # a try to get space for each would take minutes
+        producer.close("finished")
