@@ -51,13 +51,13 @@ def calls(draw: st.DrawFn) -> list[tuple[int | None, int, float | None, dict[str
 def test_joining_slices_gives_the_same_record_as_packing_calls(made: list) -> None:  # type: ignore[type-arg]
     columns = Columns()
     layouts: dict[tuple[str, ...], Layout] = {}
-    for step, time, epoch, points in made:
+    for step, at, epoch, points in made:
         keys = tuple(points)
         layout = layouts.setdefault(keys, Layout(list(keys)))
         head = METRICS_HEAD.pack(
-            METRICS, 0, 0, -(2**63) if step is None else step, time, nan if epoch is None else epoch
+            METRICS, 0, 0, -(2**63) if step is None else step, at, nan if epoch is None else epoch
         )
-        values = pack_calls([(step, time, epoch, points)]).values
+        values = pack_calls([(step, at, epoch, points)]).values
         assert columns.add(layout, memoryview(head + values))
     assert columns.payload() == pack_calls(made)
 
@@ -66,8 +66,8 @@ def test_joining_slices_gives_the_same_record_as_packing_calls(made: list) -> No
 @given(calls())
 def test_what_was_logged_is_what_is_sealed(tmp_path_factory: pytest.TempPathFactory, made: list) -> None:  # type: ignore[type-arg]
     with producer_in(tmp_path_factory.mktemp("spool")) as producer:
-        for step, time, epoch, points in made:
-            producer.metrics.log_checked(tuple(points), list(points.values()), step, epoch, time)
+        for step, at, epoch, points in made:
+            producer.metrics.log_checked(tuple(points), list(points.values()), step, epoch, at)
         producer.close("finished")
         envelopes = drained(producer.folder, producer.run, producer.id, "metrics")
     assert repr(calls_of(envelopes)) == repr(made)
