@@ -165,6 +165,13 @@ def open_layout(data_dir: Path, *, host: str | None = None, port: int | None = N
     return layout
 
 
+def _cluster_id() -> str:
+    """A cluster id as Kafka makes them: never with a leading dash, which would read as an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
+
+
 def _secrets(data_dir: Path) -> dict[str, Any]:
     """The secrets of a data folder, made on first use."""
     try:
@@ -174,7 +181,7 @@ def _secrets(data_dir: Path) -> dict[str, Any]:
     for name in ("postgres_superuser", "postgres", "kafka", "store", "s3_secret_key"):
         kept.setdefault(name, secrets.token_hex(20))
     kept.setdefault("s3_access_key", secrets.token_hex(10))
-    kept.setdefault("cluster_id", base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    kept.setdefault("cluster_id", _cluster_id())
     return kept
 
 

@@ -40,6 +40,8 @@ _CONFIGURATION = {
     "random_page_cost": "1.1",
     "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",
+    # Tables grow from nothing to thousands of rows within seconds; plans need to know soon.
+    "autovacuum_naptime": "5s",
     "io_method": "sync",
     "jit": "off",
     "log_min_messages": "warning",
