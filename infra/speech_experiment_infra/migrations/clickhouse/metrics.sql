@@ -17,8 +17,12 @@ create table if not exists metric_points{suffix} (
     index offsets inverted_offset type minmax granularity 1
 )
 engine = ReplacingMergeTree(inverted_offset)
+primary key (run, key, has_step, step)
 order by (run, key, has_step, step, producer, seq)
 settings
+    -- A curve is few rows out of every part: small granules, in small compressed blocks.
+    index_granularity = 2048,
+    min_compress_block_size = 16384,
     -- The default of 0 ignores insert tokens.
     non_replicated_deduplication_window = 10000,
     -- An insert is acknowledged when a power cut can no longer take it.
