@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 2.0
+_WALKERS = 4
 _KAFKA_TIMEOUT_MS = 20_000
 
 
@@ -88,8 +89,20 @@ def _pool(settings: ApiSettings) -> AbstractAsyncContextManager[Any]:
     return connections.postgres_pool(settings, reset=_leave, init=_use_utc)
 
 
+def _walking_pool(settings: ApiSettings) -> AbstractAsyncContextManager[Any]:
+    """A few sessions that always walk an index, also before Postgres has gathered any statistics."""
+    return connections.postgres_pool(settings, reset=_leave, init=use_indices, max_size=_WALKERS)
+
+
 async def _use_utc(connection: PoolConnection) -> None:
     await connection.execute("set timezone = 'UTC'")
+
+
+async def use_indices(connection: PoolConnection) -> None:
+    """Holds a session to nested loops over indices."""
+    await _use_utc(connection)
+    others = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin", "material", "memoize")
+    await connection.execute("".join(f"set enable_{way} = off;" for way in others))
 
 
 async def _leave(connection: PoolConnection) -> None:
@@ -102,6 +115,7 @@ class Stores:
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
         self.postgres = Connection[Any]("Postgres", lambda: _pool(settings))
+        self.walkers = Connection[Any]("Postgres", lambda: _walking_pool(settings))
         self.store = Connection[Any]("the metrics store", lambda: connections.clickhouse(settings))
         self.kafka = Connection[Any]("the event log", lambda: _checked_producer(settings))
         self.reader = Connection[Any]("the event log", lambda: _reader(settings))
@@ -112,6 +126,11 @@ class Stores:
     @property
     def pool(self) -> Pool:
         return self.postgres.get()
+
+    @property
+    def walking(self) -> Pool:
+        """For statements that look at a bounded number of rows in the order of an index."""
+        return self.walkers.get()
 
     @property
     def clickhouse(self) -> Client:
@@ -132,7 +151,7 @@ class Stores:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for connection in (self.postgres, self.store, self.kafka, self.reader):
+            for connection in (self.postgres, self.walkers, self.store, self.kafka, self.reader):
                 await stack.enter_async_context(connection.running())
             yield
 

@@ -18,10 +18,11 @@ import speech_experiment_infra
 from speech_experiment_api.queries import plans
 from speech_experiment_api.queries.details import FIELDS
 from speech_experiment_api.queries.grammar import parse_filter
-from speech_experiment_api.queries.plans import Question
+from speech_experiment_api.queries.plans import Planner, Question
 from speech_experiment_api.queries.search import describe, find_page, next_cursor
 from speech_experiment_api.queries.sql import Tables
 from speech_experiment_api.queries.visibility import Scope
+from speech_experiment_api.stores import use_indices
 from speech_experiment_infra.embedded.postgres import Postgres
 from speech_experiment_infra.embedded.processes import free_ports, spawn
 
@@ -80,7 +81,7 @@ async def found(database: asyncpg.Connection, text: str, limit: int, scope: Scop
     ids: list[UUID] = []
     cursor = None
     while True:
-        page = await find_page(database, TABLES, question, cursor, limit)
+        page = await find_page(database, database, TABLES, question, cursor, limit)
         ids += page.ids
         cursor = next_cursor(page, TABLES, b"")
         assert len(page.ids) == limit or cursor is None
@@ -278,6 +279,32 @@ async def test_a_deleted_experiment_hides_the_runs_it_had(database: asyncpg.Conn
         assert hidden >= {row.id for row in mine} - later
     finally:
         await transaction.rollback()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "params.layers >= 1 and not tags.stage = 'draft'",
+        "order by metrics.val_wer",
+        "order by wer['clean'] desc",
+        "task = 'asr' order by params.arch",
+        "order by tags.stage",
+    ],
+)
+async def test_a_walk_follows_an_index_whatever_the_statistics_say(
+    database: asyncpg.Connection, text: str
+) -> None:
+    planner = Planner(TABLES, Question(parse_filter(text), DEFAULT, NOW))
+    await use_indices(database)
+    try:
+        for phase in planner.phases(None):
+            walk = planner.walk(phase, None, 51, 512)
+            plan = await database.fetch(f"explain {walk.sql}", *walk.args)
+            lines = [row[0] for row in plan]
+            assert not [line for line in lines if "Sort" in line or "Seq Scan on runs" in line], lines
+    finally:
+        await database.execute("reset all")
 
 
 async def test_every_field_of_every_run_can_be_shown(database: asyncpg.Connection) -> None:

@@ -116,7 +116,7 @@ class Ordering:
         newer = (
             f"select from {table} n where n.run_id = x.run_id and n.metric = x.metric and n.test_set = x.test_set "
             f"and n.speaker = x.speaker and n.decoding = x.decoding "
-            f'and (n."offset", n.key) > (x."offset", x.key)'
+            f'and (n."offset", n.key) > (x."offset", x.key) offset 0'
         )
         where = f"{result_condition(result, self.bind)} and x.value < {NOT_NAN} and not exists ({newer})"
         indexed = not (result.speaker or result.decoding)

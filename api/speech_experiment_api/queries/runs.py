@@ -76,8 +76,8 @@ async def _page(read: Reading, question: Question) -> dict[str, object]:
     wanted = _fields(parameters.get("fields"))
     digest = _digest(read)
     after = _cursor(read, digest)
-    async with read.pool.acquire() as connection:
-        page = await find_page(connection, read.tables, question, after, limit)
+    async with read.services.stores.walking.acquire() as connection:
+        page = await find_page(connection, read.pool, read.tables, question, after, limit)
         runs = await describe(connection, read.tables, page.ids, read.now, wanted)
     following = next_cursor(page, read.tables, digest)
     return {"runs": runs, "next_cursor": seal_cursor(following, cursor_secret(read)) if following else None}

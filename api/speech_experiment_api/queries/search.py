@@ -18,7 +18,7 @@ from .plans import Planner, Question, Statement
 from .sql import Tables
 
 if TYPE_CHECKING:
-    from asyncpg import Connection
+    from asyncpg import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,22 @@ class Found(NamedTuple):
 
 
 async def find_page(
-    connection: Connection, tables: Tables, question: Question, after: Cursor | None, limit: int
+    walking: Connection,
+    gathering: Connection | Pool,
+    tables: Tables,
+    question: Question,
+    after: Cursor | None,
+    limit: int,
 ) -> Page:
-    """The page of at most `limit` runs behind `after`."""
+    """The page of at most `limit` runs behind `after`.
+
+    walking     a session that is held to indices
+    gathering   where the planner is free
+    """
     planner = Planner(tables, question)
-    found = await _walk(connection, planner, after, limit + 1)
+    found = await _walk(walking, planner, after, limit + 1)
     if found is None:
-        found = await _rows(connection, planner.gather(after, limit + 1))
+        found = await _rows(gathering, planner.gather(after, limit + 1))
     rows = found[:limit]
     return Page([each.id for each in rows], rows[-1].values if rows else (), len(found) > limit)
 
@@ -80,7 +89,7 @@ async def _walk_phase(
     return None
 
 
-async def _rows(connection: Connection, statement: Statement) -> list[Found]:
+async def _rows(connection: Connection | Pool, statement: Statement) -> list[Found]:
     rows = await connection.fetch(statement.sql, *statement.args)
     bounded = statement.candidates > 0
     return [Found(row["id"], statement.values(row), row["seen"] if bounded else 0) for row in rows]
