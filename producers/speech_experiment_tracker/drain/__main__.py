@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ..spool.files import write_atomically
-from .care import Carer, be_nice
+from .care import Carer
 from .process import STATE, hold, open_bell, wait_for_ring
 
 LINGER = 20.0
@@ -31,7 +31,6 @@ def main(arguments: list[str]) -> int:
     spool = Path(arguments[0])
     os.chdir("/")
     os.umask(0o077)
-    be_nice()
     linger = float(os.environ.get("SPEECH_TRACKER_DRAIN_LINGER", LINGER))
     while spool.is_dir() and (lock := hold(spool)) is not None:
         bell = open_bell(spool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
@@ -150,9 +149,3 @@ def _sum(counts: list[dict[str, int]]) -> dict[str, int]:
         for kind, count in each.items():
             total[kind] = total.get(kind, 0) + count
     return total
-
-
-def be_nice() -> None:
-    """Lets the trainer have the processor first."""
-    with contextlib.suppress(OSError):
-        os.nice(5)

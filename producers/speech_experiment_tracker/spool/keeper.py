@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from .files import disk_use
@@ -33,8 +34,8 @@ class Keeper:
         self.tasks: list[Callable[[], None]] = []
         self._retired: list[Segment] = []
         self._dismissed: list[Producer] = []
-        self._wake = threading.Event()
-        self._hurry = threading.Event()
+        # Unlike an Event, a SimpleQueue may be put to by a signal handler at any moment.
+        self._bell: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._measured: dict[Path, tuple[float, int]] = {}
 
@@ -57,15 +58,14 @@ class Keeper:
             self.producers.discard(producer)
 
     def wake(self, *, urgent: bool) -> None:
-        if urgent:
-            self._hurry.set()
-        self._wake.set()
+        """Has what was logged flushed: at once when it is urgent, else with what follows soon."""
+        self._bell.put(urgent)
 
     def retire(self, segment: Segment) -> None:
         """Takes over a full segment: flushes and closes it."""
         with self.lock:
             self._retired.append(segment)
-        self._wake.set()
+        self.wake(urgent=False)
 
     def dismiss(self, producer: Producer) -> None:
         """Takes over a producer that is closed: flushes it soon, and lets go of it."""
@@ -88,14 +88,23 @@ class Keeper:
     def _run(self) -> None:
         thread = self._thread
         while self._thread is thread:
-            if self._wake.wait(TICK) and not self._hurry.is_set():
-                self._hurry.wait(FLUSH_AFTER)
-            self._wake.clear()
-            self._hurry.clear()
+            self._wait()
             self.flush()
             for task in list(self.tasks):
                 with contextlib.suppress(Exception):
                     task()
+
+    def _wait(self) -> None:
+        """Until something urgent happened, or something else a moment ago, or nothing for a while."""
+        end = time.monotonic() + TICK
+        urgent = False
+        with contextlib.suppress(Empty):
+            while not urgent:
+                urgent = self._bell.get(timeout=max(0.0, end - time.monotonic()))
+                end = min(end, time.monotonic() + FLUSH_AFTER)
+        with contextlib.suppress(Empty):
+            while True:
+                self._bell.get_nowait()
 
     def flush(self) -> None:
         """Brings everything logged so far onto the disk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -12,24 +12,19 @@ from speech_experiment_schemas.metrics import NO_STEP
 
 from .._crc import crc32c
 from .records import FRAME, FRAME_SIZE, METRICS, encode_layout
-from .segments import NOTHING
+from .segments import Segment
 from .streams import Host, Stream
 
 MAX_LAYOUTS = 60_000
 _PREFIX = struct.Struct("<BBH")
 _PREFIX_SIZE = _PREFIX.size
 
-Layout = tuple[Callable[..., bytes], bytes]
-"""(packs prefix, step, time, epoch and values; the prefix that names the layout)"""
-
 
 class MetricsStream(Stream):
     """Writes calls of metrics; a tuple of keys is written once a segment and then known by number."""
 
     def __init__(self, host: Host) -> None:
-        self.layouts: dict[tuple[str, ...], Layout] = {}
         super().__init__(host, "metrics")
-        self.rolled = self.layouts.clear
 
     def log(
         self, metrics: Mapping[str, Any], step: Any = None, epoch: Any = None, now: int | None = None
@@ -40,7 +35,8 @@ class MetricsStream(Stream):
         conversion when something is no number: then nothing was written, see log_checked.
         """
         with self.lock:
-            pack, prefix = self.layouts[tuple(metrics)]
+            segment = self.segment
+            pack, prefix = segment.layouts[tuple(metrics)]
             payload = pack(
                 prefix,
                 NO_STEP if step is None else step,
@@ -48,16 +44,17 @@ class MetricsStream(Stream):
                 nan if epoch is None else epoch,
                 *metrics.values(),
             )
-            segment = self.segment
-            memory = segment.memory
-            start, seq = segment.at
-            if memory[start : start + 4] != NOTHING:
-                start, seq = segment.recover()
+            at = segment.at
+            start, seq = at
             end = start + FRAME_SIZE + len(payload)
             if end > segment.limit or self.pending:
                 return self._log(tuple(metrics), payload[_PREFIX_SIZE:])
-            # As Segment.write, without the cost of a call.
-            memory[start:end] = FRAME.pack(len(payload), crc32c(payload)) + payload
+            record = FRAME.pack(len(payload), crc32c(payload)) + payload
+            # From here on as Segment.put, without a call.
+            if segment.at is not at or segment.begun != start or self.segment is not segment:
+                return self._log(tuple(metrics), payload[_PREFIX_SIZE:])
+            segment.begun = end
+            segment.memory[start:end] = record
             segment.at = end, seq + 1
         if not self.host.dirty:
             self.host.touched(urgent=False)
@@ -80,19 +77,22 @@ class MetricsStream(Stream):
         return kept
 
     def _log(self, keys: tuple[str, ...], columns: bytes) -> bool:
-        layout = encode_layout(len(self.layouts), keys)
-        size = len(layout) + FRAME_SIZE + _PREFIX_SIZE + len(columns)
-        if len(self.layouts) >= MAX_LAYOUTS:
-            self._roll(size, droppable=True)
-        if (self.pending or self.segment.room() < size) and not self._make_room(size, droppable=True):
-            return self._drop()
-        if keys not in self.layouts:
-            self._define(keys)
-        self.segment.write(self.layouts[keys][1] + columns)
-        return True
+        size = len(encode_layout(0, keys)) + FRAME_SIZE + _PREFIX_SIZE + len(columns)
+        while True:
+            if len(self.segment.layouts) >= MAX_LAYOUTS:
+                self._roll(size, droppable=True)
+            if not self._has_room(size) and not self._make_room(size, droppable=True):
+                return self._drop()
+            segment, at = self.segment, self.segment.at
+            known = segment.layouts.get(keys)
+            if known is None:
+                self._define(segment, at, keys)
+            elif segment.put(known[1] + columns, at):
+                return True
 
-    def _define(self, keys: tuple[str, ...]) -> None:
-        number = len(self.layouts)
-        self.segment.write(encode_layout(number, keys), calls=0)
-        pack = struct.Struct(f"<4sqqd{len(keys)}d").pack
-        self.layouts[keys] = pack, _PREFIX.pack(METRICS, 0, number)
+    @staticmethod
+    def _define(segment: Segment, at: tuple[int, int], keys: tuple[str, ...]) -> None:
+        number = len(segment.layouts)
+        if segment.put(encode_layout(number, keys), at, calls=0):
+            pack = struct.Struct(f"<4sqqd{len(keys)}d").pack
+            segment.layouts[keys] = pack, _PREFIX.pack(METRICS, 0, number)

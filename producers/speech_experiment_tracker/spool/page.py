@@ -38,7 +38,7 @@ class Page:
         self.fd = allocate(folder / FILE, PAGE_SIZE)
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         self._memory = mmap.mmap(self.fd, PAGE_SIZE)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def set_pending(self, stream: str, count: int) -> None:
         """Calls of a stream given up and not yet named in its segments."""

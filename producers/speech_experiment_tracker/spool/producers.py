@@ -189,8 +189,9 @@ class Producer:
             self.page.count("dropped")
 
     def touched(self, *, urgent: bool) -> None:
-        self.dirty = True
-        keeper.wake(urgent=urgent)
+        if urgent or not self.dirty:
+            self.dirty = True
+            keeper.wake(urgent=urgent)
 
     def retire(self, segment: Segment) -> None:
         self._new_files = True

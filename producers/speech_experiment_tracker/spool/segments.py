@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from .._crc import crc32c
@@ -11,7 +12,10 @@ from .records import END_RECORD, FRAME, FRAME_SIZE, HEADER_SIZE, NUMBERED, VOID,
 
 TAIL_RESERVE = 4096
 """Bytes at the end of each segment kept for the records that close it."""
-NOTHING = bytes(4)
+
+
+Layout = tuple[Callable[..., bytes], bytes]
+"""(packs prefix, step, time, epoch and values; the prefix that names the layout)"""
 
 
 def segment_name(stream: str, index: int) -> str:
@@ -34,7 +38,10 @@ def allocate(path: Path, size: int) -> int:
 class Segment:
     """A segment open for appending by its one writer; not locked, its stream does that.
 
-    at  (offset of the next record, sequence number of the next call)
+    at     (offset of the next record, sequence number of the next call)
+    begun  end of the record that is being written; the same offset as in `at` between two writes
+    ended  the next segment follows, nothing more is written
+    layouts  metrics' tuples of keys that the segment has the definition of
 
     Raises FileExistsError when the file is there, OSError (ENOSPC) when the disk is full.
     """
@@ -61,6 +68,9 @@ class Segment:
     def _begin(self, header: Header) -> None:
         self.memory[:HEADER_SIZE] = header.encode()
         self.at = HEADER_SIZE, header.first
+        self.begun = HEADER_SIZE
+        self.ended = False
+        self.layouts: dict[tuple[str, ...], Layout] = {}
         self.size = len(self.memory)
         self.limit = self.size - TAIL_RESERVE
 
@@ -69,31 +79,41 @@ class Segment:
         end = self.size - FRAME_SIZE - len(END_RECORD) if reserve else self.limit
         return end - self.at[0] - FRAME_SIZE
 
-    def write(self, payload: bytes, calls: int = 1) -> None:
-        """Appends a record that fits; a reader that sees half of it sees a wrong CRC, and waits.
+    def put(self, payload: bytes, at: tuple[int, int], calls: int = 1) -> bool:
+        """Appends a record if the segment is still as it was at `at`; a reader of half a record waits.
 
-        An exception from a signal handler may come anywhere: `at` changes in one step, and a record
-        that was made valid just before is found again by the next write.
+        A signal handler may raise, or log something itself, at any call of a function. Hence `at` is
+        compared after the last call, and `begun` tells the next write that one did not come to its end.
         """
+        record = FRAME.pack(len(payload), crc32c(payload)) + payload
+        size = len(record)
+        if self.begun != self.at[0]:
+            self._settle()
         start, seq = self.at
-        if self.memory[start : start + 4] != NOTHING:
-            start, seq = self.recover()
-        end = start + FRAME_SIZE + len(payload)
-        self.memory[start:end] = FRAME.pack(len(payload), crc32c(payload)) + payload
+        end = start + size
+        if self.at is not at or self.ended or end > self.size:
+            return False
+        self.begun = end
+        self.memory[start:end] = record
         self.at = end, seq + calls
+        return True
 
-    def recover(self) -> tuple[int, int]:
-        """Moves past a record that was written by a call that was interrupted at its very end."""
+    def _settle(self) -> None:
+        """After an interrupted write: its record counts if it is whole, else its place is free."""
         start, seq = self.at
-        length, _ = FRAME.unpack_from(self.memory, start)
-        payload = self.memory[start + FRAME_SIZE : start + FRAME_SIZE + length]
-        calls = decode_void(payload)[0] if payload[0] == VOID else int(payload[0] in NUMBERED)
-        self.at = start + FRAME_SIZE + length, seq + calls
-        return self.at
+        length, crc = FRAME.unpack_from(self.memory, start)
+        body = start + FRAME_SIZE
+        payload = self.memory[body : body + length]
+        if length and body + length == self.begun and crc32c(payload) == crc:
+            calls = decode_void(payload)[0] if payload[0] == VOID else int(payload[0] in NUMBERED)
+            self.at = body + length, seq + calls
+        self.begun = self.at[0]
 
     def end(self) -> None:
         """Says that the next segment follows; there is always room for this."""
-        self.write(END_RECORD, calls=0)
+        while not self.ended:
+            self.put(END_RECORD, self.at, calls=0)
+            self.ended = True
 
     def close(self) -> None:
         os.close(self.fd)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -63,8 +62,8 @@ class Stream:
         self.pending = 0
         self.closed = False
         self._try_again = 0.0
-        self.lock = threading.Lock()
-        self.rolled: Callable[[], None] = lambda: None
+        self._rolling = False
+        self.lock = threading.RLock()
         self.segment = Segment(host.folder, Header(host.run, host.id, name, 1, 0), size)
 
     @property
@@ -84,12 +83,15 @@ class Stream:
 
     def write(self, payload: bytes, *, droppable: bool = False) -> bool:
         """As append, for a caller that holds the lock."""
-        if (self.pending or self.segment.room() < len(payload)) and not self._make_room(
-            len(payload), droppable
-        ):
-            return self._drop()
-        self.segment.write(payload)
-        return True
+        while True:
+            if not self._has_room(len(payload)) and not self._make_room(len(payload), droppable):
+                return self._drop()
+            segment, at = self.segment, self.segment.at
+            if segment.put(payload, at):
+                return True
+
+    def _has_room(self, size: int) -> bool:
+        return not self.pending and self.segment.room() >= size
 
     def _drop(self) -> bool:
         self.pending += 1
@@ -104,11 +106,13 @@ class Stream:
         while self.segment.room() < needed:
             if droppable and self.host.on_full == "drop_metrics" and time.monotonic() < self._try_again:
                 return False
-            problem = self._roll(needed, droppable)
-            if problem is None:
+            problem = None if self._rolling else self._roll(needed, droppable)
+            if problem is None and not self._rolling:
                 break
             if not droppable and self.segment.room(reserve=True) >= needed:
                 break
+            if problem is None:
+                return False  # a signal handler that logs in the middle of making room: dropped and named
             if self.host.on_full == "raise":
                 raise SpoolFull(f"the spool is full: {problem}", "free space, or raise the spool's quota")
             self._try_again = time.monotonic() + TRY_EVERY
@@ -120,28 +124,32 @@ class Stream:
 
     def _name_dropped(self) -> None:
         while self.pending:
+            segment, at = self.segment, self.segment.at
             count = min(self.pending, MAX_VOID)
-            self.segment.write(encode_void(count, "dropped"), count)
-            self.pending -= count
-            self.host.note_dropped(self.name, self.pending)
+            if segment.put(encode_void(count, "dropped"), at, count):
+                self.pending -= count
+                self.host.note_dropped(self.name, self.pending)
 
     def _roll(self, needed: int, droppable: bool) -> str | None:
         """Goes on in a new segment; the reason when that cannot be."""
         old = self.segment
         size = max(min(old.size * 2, LARGEST_SIZE), needed + _OVERHEAD)
         header = Header(self.host.run, self.host.id, self.name, old.index + 1, self.seq)
+        self._rolling = True
         try:
             following = self._create(header, size, needed, droppable)
             if following is None:
                 return "its quota is used up, or the disk is full"
+            following.at = HEADER_SIZE, old.at[1]
             self.segment = following
-            self.rolled()
             old.end()
         except OSError as error:
             return str(error)
         except BaseException:
             self._complete_roll(old, header)
             raise
+        finally:
+            self._rolling = False
         self.host.retire(old)
         return None
 
@@ -150,7 +158,6 @@ class Stream:
         if self.segment is old:
             (self.host.folder / segment_name(self.name, header.index)).unlink(missing_ok=True)
         else:
-            self.rolled()
             old.end()
 
     def _create(self, header: Header, size: int, needed: int, droppable: bool) -> Segment | None:
@@ -167,7 +174,8 @@ class Stream:
             self.closed = True
             if self.segment.room(reserve=True) >= len(payload) + 64:
                 self._name_dropped()
-                self.segment.write(payload)
+                while not self.segment.put(payload, self.segment.at):
+                    pass
             self.segment.limit = 0  # whoever still logs takes the slow way, and is told
         self.host.touched(urgent=True)
 
@@ -176,6 +184,6 @@ class Stream:
 
     def abandon(self) -> None:
         """In a forked child: the segment belongs to the parent and is never written again."""
-        self.lock = threading.Lock()
-        self.rolled()
+        self.lock = threading.RLock()
+        self.segment.layouts.clear()
         self.segment.close()

@@ -263,17 +263,46 @@ def test_every_call_that_returned_survives_kill_9(tmp_path: Path, delay: float) 
     assert envelopes[-1].type == "producer.closed"
 
 
-def test_an_interrupt_between_record_and_position_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_interrupted_write_is_settled_by_the_next(tmp_path: Path, whole: bool) -> None:
     with producer_in(tmp_path) as producer:
         metrics = producer.metrics
         metrics.log_checked(("x",), (0.0,), 0, None, 1)
         before = metrics.segment.at
         metrics.log({"x": 1.0}, 1)
-        metrics.segment.at = before  # as a KeyboardInterrupt at the last moment leaves it
+        if not whole:
+            metrics.segment.memory[before[0] + 12 : before[0] + 16] = b"torn"
+        metrics.segment.at = before  # as an exception from a signal handler leaves it
         metrics.log({"x": 2.0}, 2)
         producer.close("finished")
         envelopes = drained(producer.folder, producer.run, producer.id, "metrics")
-    assert [step for step, *_ in calls_of(envelopes)] == [0, 1, 2]
+    assert [step for step, *_ in calls_of(envelopes)] == ([0, 1, 2] if whole else [0, 2])
+    assert has_no_holes(envelopes)
+
+
+def test_a_signal_handler_may_log_while_a_call_is_under_way(tmp_path: Path) -> None:
+    with producer_in(tmp_path) as producer:
+        metrics = producer.metrics
+        metrics.log_checked(("x",), (0.0,), -1, None, 1)
+        handled: list[bool] = []
+
+        def handler(number: int, frame: object) -> None:
+            handled.append(metrics.log_checked(("x",), (0.0,), -2, None, 1))
+
+        previous = signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        try:
+            for number in range(100_000):
+                metrics.log_checked(("x",), (1.0,), number, None, 1)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+        producer.close("finished")
+        envelopes = drained(producer.folder, producer.run, producer.id, "metrics")
+    steps = [step for step, *_ in calls_of(envelopes)]
+    assert [step for step in steps if step is not None and step >= 0] == list(range(100_000))
+    assert steps.count(-2) == handled.count(True) > 10
+    assert sum(e.count for e in envelopes if e.type == "seq.voided") == handled.count(False)
     assert has_no_holes(envelopes)
 
 
