@@ -11,6 +11,8 @@ Three things of stock Faust are replaced, and nothing else:
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any, ClassVar, cast
 
@@ -37,6 +39,8 @@ class SinkConsumer(driver.Consumer):
 
     feed: ClassVar[Feed]
     locate: ClassVar[Locate]
+    gather_seconds: ClassVar[float]
+    _rest_until = 0.0
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seeks every assigned partition to the sink's next offset."""
@@ -52,9 +56,12 @@ class SinkConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """One message for each partition that has new records, once the feed has room."""
+        await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
         if not await self.feed.room(timeout):
             return
         records, active = await self._wait_next_records(timeout)
+        if records:
+            self._rest_until = time.monotonic() + self.gather_seconds
         generation = self.app.consumer_generation_id
         for tp, fetched in (records or {}).items():
             if not self.flow_active or generation != self.app.consumer_generation_id:
@@ -127,12 +134,14 @@ def build_app(
     topic: str,
     feed: Feed,
     fetch_bytes: int,
+    gather_seconds: float,
     locate: Locate,
     instance: str | None,
 ) -> ReaderApp:
     """An application that feeds the records of a topic, from the sink's position on.
 
     fetch_bytes: how much of one partition one fetch may bring.
+    gather_seconds: least time between two fetches that brought something, as each costs milliseconds.
     instance: name for static membership: a restarted worker takes its partitions back at once.
     """
     app = ReaderApp(
@@ -157,9 +166,8 @@ def build_app(
         TableManager=_NoTables,
         autodiscover=False,
     )
-    consumer = type(
-        "Consumer", (SinkConsumer,), {"feed": feed, "locate": staticmethod(locate), "__module__": __name__}
-    )
+    parts = {"feed": feed, "locate": staticmethod(locate), "gather_seconds": gather_seconds}
+    consumer = type("Consumer", (SinkConsumer,), parts | {"__module__": __name__})
     setattr(app.transport, "Consumer", consumer)  # noqa: B010
     source = app.topic(topic, acks=False, schema=_BundleSchema())
 

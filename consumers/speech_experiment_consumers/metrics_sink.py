@@ -51,7 +51,7 @@ class MetricsSink:
 
     name = "metrics"
     topic = "metrics"
-    limits = Limits(records=5_000, bytes=12 << 20, waiting=16 << 20, fetch=8 << 20)
+    limits = Limits(records=5_000, bytes=12 << 20, waiting=16 << 20, fetch=8 << 20, gather=0.03)
 
     def __init__(self, settings: Settings, version: int = VERSION) -> None:
         self.version = version

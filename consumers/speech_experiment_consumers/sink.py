@@ -21,12 +21,16 @@ class Incoming(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """How large one batch may grow, how many bytes may wait behind it, and how many one fetch brings."""
+    """How large one batch may grow, how many bytes may wait behind it, and how many one fetch brings.
+
+    gather  least seconds between two fetches that bring something; a lone record is fetched at once
+    """
 
     records: int = 5_000
     bytes: int = 8 << 20
     waiting: int = 1 << 20
     fetch: int = 1 << 20
+    gather: float = 0.0
 
 
 class Sink(Protocol):

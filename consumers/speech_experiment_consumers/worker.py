@@ -91,6 +91,7 @@ class Worker:
             topic=self._sink.topic,
             feed=self._feed,
             fetch_bytes=self._sink.limits.fetch,
+            gather_seconds=self._sink.limits.gather,
             locate=self._locate,
             instance=self._instance,
         )
