@@ -16,7 +16,7 @@ from speech_experiment_schemas.runs import RunResumed
 
 from .config import Config, OnFull
 from .drain.process import ensure
-from .drain.targets import Target, save_target
+from .drain.targets import Target, is_saved, save_target
 from .spool.files import boot_id
 from .spool.producers import Producer
 
@@ -40,6 +40,7 @@ class Session:
         self.config = config
         self.on_full: OnFull = on_full
         self.ranks = Ranks()
+        self._saved: str | None = None
 
     def open(
         self, run: UUID | None, *, attempt: int = 1, from_step: int | None = None, child: bool = False
@@ -94,10 +95,13 @@ class Session:
         }
 
     def _target(self) -> str | None:
+        """The name that the server has in the spool; None when it shall not be delivered by itself."""
         config = self.config
         if config.mode != "online":
             return None
-        return save_target(config.spool, Target(config.url, config.api_key, config.kafka))
+        if self._saved is None or not is_saved(config.spool, self._saved):
+            self._saved = save_target(config.spool, Target(config.url, config.api_key, config.kafka))
+        return self._saved
 
     def start_drain(self) -> None:
         """Sees to it that a drain is alive; raises OSError when none can be started."""

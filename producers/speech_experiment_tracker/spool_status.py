@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .drain.folders import ProducerFolder
+from .drain.folders import ProducerFolder, producer_folders
 from .drain.journal import read_ack
 from .drain.lanes import streams_in
 from .drain.office import DONE
@@ -62,11 +62,7 @@ class SpoolStatus:
 
 def spool_status(spool: Path) -> SpoolStatus:
     """The state of a spool directory; one that does not exist is empty."""
-    producers = [
-        _status(folder)
-        for path in sorted(spool.glob("*/*/producer.json"))
-        if (folder := ProducerFolder.read(path.parent)) is not None
-    ]
+    producers = [_status(folder) for folder in producer_folders(spool)]
     done = [note for path in sorted((spool / DONE).glob("*.json")) if (note := _json(path))]
     done.sort(key=lambda note: note.get("at", 0))
     return SpoolStatus(str(spool), disk_use(spool), is_alive(spool), _json(spool / STATE), producers, done)

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from .config import resolve
+from .drain.folders import producer_folders
 from .drain.office import Office
 from .drain.targets import Target
 from .errors import TrackerError
@@ -124,10 +125,7 @@ def check_workspace(spool: Path, api: ApiClient, workspace: str | None) -> None:
 
 def workspaces_of(spool: Path) -> set[str]:
     """The workspaces that the spool's producers were made for."""
-    from .drain.folders import ProducerFolder
-
-    found = (ProducerFolder.read(path.parent) for path in spool.glob("*/*/producer.json"))
-    return {folder.meta.workspace for folder in found if folder is not None}
+    return {folder.meta.workspace for folder in producer_folders(spool)}
 
 
 def _workspace_of_key(api: ApiClient) -> str | None:

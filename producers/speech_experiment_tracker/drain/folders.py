@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from ..spool.files import boot_id
+from ..spool.files import boot_id, subfolders
 from ..spool.page import is_held, problems_of, read_page
 from ..spool.producers import META
 from .lanes import Lane, Store, streams_in
@@ -99,8 +99,8 @@ class ProducerFolder:
     def _silence(self) -> float:
         """Seconds since anything in the folder was written."""
         newest = 0.0
-        for file in self.path.iterdir():
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            for file in self.path.iterdir():
                 newest = max(newest, file.stat().st_mtime)
         return time.time() - newest
 
@@ -161,3 +161,9 @@ def remove_rest(path: Path) -> bool:
             shutil.rmtree(path, ignore_errors=True)
             return True
     return False
+
+
+def producer_folders(spool: Path) -> list[ProducerFolder]:
+    """Every producer's folder of a spool, for looking only."""
+    paths = [path for run in subfolders(spool) for path in subfolders(run)]
+    return [folder for path in paths if (folder := ProducerFolder.read(path)) is not None]

@@ -38,6 +38,10 @@ def save_target(spool: Path, target: Target) -> str:
     return target.name
 
 
+def is_saved(spool: Path, name: str) -> bool:
+    return (spool / FOLDER / f"{name}.json").exists()
+
+
 def load_target(spool: Path, name: str) -> Target | None:
     try:
         return msgspec.json.decode((spool / FOLDER / f"{name}.json").read_bytes(), type=Target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 from pathlib import Path
@@ -45,9 +46,19 @@ def disk_use(folder: Path) -> int:
     return total
 
 
+@functools.cache
 def boot_id() -> str:
     """Names this machine and its start: locks and process ids mean nothing beyond it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return socket.gethostname()
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder; none for one that is gone, as spools vanish when they are delivered."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []

@@ -30,6 +30,7 @@ class Keeper:
 
     def _reset(self) -> None:
         self.lock = threading.RLock()
+        self._flushing = threading.RLock()
         self.producers: set[Producer] = set()
         self.tasks: list[Callable[[], None]] = []
         self._retired: list[Segment] = []
@@ -108,16 +109,19 @@ class Keeper:
 
     def flush(self) -> None:
         """Brings everything logged so far onto the disk."""
-        with self.lock:
-            for segment in self._retired:
+        with self._flushing:
+            with self.lock:
+                retired, self._retired = self._retired, []
+                dismissed, self._dismissed = self._dismissed, []
+                dirty = [producer for producer in self.producers if producer.dirty]
+            # Nobody who begins or ends a run waits for the disk: a producer that is released meanwhile
+            # has been flushed, or is acknowledged.
+            for segment in retired:
                 os.fdatasync(segment.fd)
                 segment.close()
-            self._retired.clear()
-            for producer in self.producers:
-                if producer.dirty:
-                    producer.dirty = False
-                    producer.sync()
-            dismissed, self._dismissed = self._dismissed, []
+            for producer in dirty:
+                producer.dirty = False
+                producer.sync()
             for producer in dismissed:
                 producer.release()
 

@@ -32,6 +32,7 @@ from .streams import Stream
 RESERVE_SIZE = 1 << 17
 MAX_EVENT_BYTES = 890_000
 META = "producer.json"
+RESERVE = "reserve"
 Subject = tuple[str, UUID]
 Opening = Callable[["Producer", str], Iterable[msgspec.Struct]]
 """(producer, stream) → the first events of a stream that is opened"""
@@ -76,6 +77,7 @@ class Producer:
         self._opening = opening
         self._lock = threading.RLock()
         self._new_files = True
+        self._has_reserve = False
         self._create()
 
     def _create(self) -> None:
@@ -85,7 +87,6 @@ class Producer:
                 break
         try:
             self.page = Page(self.folder)
-            os.close(allocate(self.folder / "reserve", RESERVE_SIZE))
             (self.folder / META).write_bytes(msgspec.json.encode(self.meta))
         except OSError:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -178,10 +179,16 @@ class Producer:
         return True
 
     def take_reserve(self, header: Header, needed: int) -> Segment | None:
-        space = self.folder / "reserve"
+        space = self.folder / RESERVE
         if needed > RESERVE_SIZE // 2 or not space.exists():
             return None
         return Segment.adopt(space, self.folder, header)
+
+    def _put_aside(self) -> None:
+        if not self._has_reserve and not self.closed:
+            self._has_reserve = True
+            with contextlib.suppress(OSError):
+                os.close(allocate(self.folder / RESERVE, RESERVE_SIZE))
 
     def note_dropped(self, stream: str, pending: int) -> None:
         self.page.set_pending(stream, pending)
@@ -198,7 +205,8 @@ class Producer:
         keeper.retire(segment)
 
     def sync(self) -> None:
-        """fdatasync of every segment, and of the folder when there are new ones."""
+        """fdatasync of every segment, and of the folder when there are new ones; puts the reserve aside."""
+        self._put_aside()
         for stream in list(self.streams.values()):
             with contextlib.suppress(OSError):
                 os.fdatasync(stream.segment.fd)

@@ -198,6 +198,7 @@ from tests.unit.producers.spools import make_producer
 from speech_experiment_schemas.runs import RunNoted, RunFinished
 producer = make_producer(Path({spool!r}))
 producer.stream("metrics"), producer.stream("runs")
+producer.sync()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 kept = sum(producer.metrics.log_checked(("x",), (1.0,), n, None, 1) for n in range(20_000))
 noted = sum(producer.emit(RunNoted(notes="n" * 1000)) for n in range(300))
