@@ -101,7 +101,8 @@ class Carer(Office):
 
     def care(self) -> None:
         """Lets the drain's own producers speak, begin and end."""
-        for run, trainers in self._trainers().items():
+        known = self._trainers()
+        for run, trainers in known.items():
             watch = self._watches.get(run)
             if watch is None:
                 if any(self._is_new(folder) for folder in trainers):
@@ -110,7 +111,7 @@ class Carer(Office):
             else:
                 watch.speak(trainers, self._environments)
         for run in list(self._watches):
-            self._end_if_done(run)
+            self._end_if_done(run, known.get(run, []))
 
     def _trainers(self) -> dict[UUID, list[ProducerFolder]]:
         found: dict[UUID, list[ProducerFolder]] = {}
@@ -134,9 +135,8 @@ class Carer(Office):
         self._watches[run] = watch
         self.admit(watch.own)
 
-    def _end_if_done(self, run: UUID) -> None:
+    def _end_if_done(self, run: UUID, trainers: list[ProducerFolder]) -> None:
         watch = self._watches[run]
-        trainers = self._trainers().get(run, [])
         busy = any(not folder.dead for folder in trainers)
         if not busy and not (watch.environment_due and trainers):
             watch.own.finish()

@@ -15,6 +15,7 @@ import msgspec
 from ..spool.files import boot_id, subfolders
 from ..spool.page import is_held, problems_of, read_page
 from ..spool.producers import META
+from .journal import FOLDER
 from .lanes import Lane, Store, streams_in
 
 CHECK_EVERY = 0.25
@@ -76,8 +77,8 @@ class ProducerFolder:
         """Whether this process is now the one that delivers the folder."""
         if self._lock >= 0:
             return True
-        (self.path / "drain").mkdir(mode=0o700, exist_ok=True)
-        fd = os.open(self.path / "drain" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        (self.path / FOLDER).mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(self.path / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

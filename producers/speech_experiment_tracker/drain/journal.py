@@ -82,6 +82,7 @@ class Journal:
 
     cursor   after the last sealed record
     waiting  sealed records in the order in which they are sent
+    unsynced what was appended is not on the disk yet
     """
 
     def __init__(self, producer_folder: Path, stream: str, start: Cursor | None = None) -> None:
@@ -93,7 +94,7 @@ class Journal:
         self.ack = read_ack(producer_folder, stream)
         self._ack_fd = os.open(folder / f"{stream}.ack", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._generation = self.ack.generation
-        self._unsynced = False
+        self.unsynced = False
         self._fd = -1
         self._end = 0
         if self.path.exists():
@@ -131,13 +132,13 @@ class Journal:
         """A new file that holds nothing but the cursor, put in the old one's place."""
         self._generation += 1
         frame = _frame(_encoder.encode(_Stored(self._generation, self.cursor, 0, 0, b"")))
-        fresh = self.path.with_suffix(".new")
+        is_first = not self.cursor.seq  # one that is lost in a power cut is the same as none
+        fresh = self.path if is_first else self.path.with_suffix(".new")
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(fd, frame)
-        if self.cursor.seq:  # a first journal that is lost in a power cut is the same as none
+        if not is_first:
             os.fdatasync(fd)
-        fresh.rename(self.path)
-        if self.cursor.seq:
+            fresh.rename(self.path)
             sync_folder(self.path.parent)
         if self._fd >= 0:
             os.close(self._fd)
@@ -158,15 +159,15 @@ class Journal:
             written = 0
         if written == len(frame):
             self._end += written
-            self._unsynced = True
+            self.unsynced = True
         # Else the disk is full. Sending goes on, for that alone frees space: after a crash of the drain
         # too, the same calls would be sealed again, and their sequence numbers keep them single.
         return start
 
     def sync(self) -> None:
-        if self._unsynced:
+        if self.unsynced:
             os.fdatasync(self._fd)
-            self._unsynced = False
+            self.unsynced = False
 
     def acknowledge(self, sent: int, refused: dict[int, bytes], positions: list[tuple[int, int]]) -> None:
         """Takes the first `sent` records off; refused: place among them → the void record sent instead."""
