@@ -7,6 +7,7 @@ import random
 import signal
 from math import isnan
 
+import msgspec
 import pytest
 
 from speech_experiment_infra.connections import clickhouse, postgres_pool
@@ -197,3 +198,18 @@ async def test_several_runs_keys_and_ranks_in_one_call(settings: Settings) -> No
     }
     only = await ask(settings, CurveRequest(runs=asked, keys=("loss", "lr"), rank=1))
     assert len(only) == sum(row["count"] for row in counts if row["rank"] == 1)
+
+
+async def test_on_the_epoch_axis_only_points_with_an_epoch_are_drawn(settings: Settings) -> None:
+    run, sealer = uuid7(), Sealer(uuid7(), TOPIC)
+    calls = [(n, 1_000 * n, n / 100 if n % 2 else None, {"loss": float(n)}) for n in range(1_000)]
+    records = [sealer.seal(pack_calls(calls), ("run", run), count=len(calls))]
+    await append(settings, [(run.bytes, record) for record in records])
+    await wait_for(settings, 1, len(await read_log(settings)))
+    asked = CurveRequest(runs=(CurveRun(hash=run_hash(run)),), keys=("loss",), axis="epoch")
+    rows = await ask(settings, asked)
+    assert [(row["epoch"], row["value"]) for row in rows] == [(n / 100, n) for n in range(1, 1_000, 2)]
+    thinned = await ask(settings, msgspec.structs.replace(asked, points=100))
+    assert 90 < len(thinned) <= 102
+    assert thinned[-1]["value"] == 999
+    assert all(row["epoch"] == row["value"] / 100 for row in thinned)
