@@ -82,7 +82,8 @@ class Office:
         if folder is None:
             return remove_rest(path)
         admitted = self.admit(folder)
-        self.elsewhere = self.elsewhere or not (admitted or is_held(path))
+        is_left = folder.meta.role == "trainer" and not is_held(path)
+        self.elsewhere = self.elsewhere or (is_left and not admitted)
         return admitted
 
     def admit(self, folder: ProducerFolder) -> bool:

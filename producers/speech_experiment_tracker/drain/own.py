@@ -17,7 +17,6 @@ from speech_experiment_schemas.producers import CloseReason, ProducerClosed, Pro
 from speech_experiment_schemas.runs import RunHeartbeat
 
 from ..spool.files import boot_id
-from ..spool.page import Page
 from ..spool.producers import META
 from .folders import Meta, ProducerFolder
 from .lanes import Lane, Store
@@ -48,7 +47,7 @@ class Voice(Lane):
 
 
 class OwnProducer(ProducerFolder):
-    """The drain's own producer of one run.
+    """The drain's own producer of one run; without a page, since its folder is taken while it lives.
 
     fresh  lanes that no courier has been given yet
     """
@@ -57,7 +56,6 @@ class OwnProducer(ProducerFolder):
         producer = uuid7()
         path = run_folder / str(producer)
         path.mkdir(mode=0o700)
-        self._page = Page(path)
         meta = Meta(
             producer=str(producer),
             run=str(run),
@@ -94,6 +92,9 @@ class OwnProducer(ProducerFolder):
             self.fresh.append(voice)
         return self.voices[stream]
 
+    def look(self, *, now: bool = False) -> bool:
+        return self.dead
+
     def open_lanes(self, store: Store | None, *, now: bool = False) -> list[Lane]:
         fresh, self.fresh = self.fresh, []
         return fresh
@@ -113,5 +114,4 @@ class OwnProducer(ProducerFolder):
         """Says the last word in every stream; the writer is dead from then on."""
         for voice in self.voices.values():
             voice.say(ProducerClosed(reason=reason))
-        self._page.release()
         self.dead = True
