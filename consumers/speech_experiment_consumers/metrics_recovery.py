@@ -26,7 +26,7 @@ from .bookkeeping import Place
 from .clickhouse_points import PointTable, Span, Vector, token
 from .intake import Accepted, take_in
 from .metrics_batch import Prepared
-from .metrics_writer import Writer
+from .metrics_writer import Fenced, Writer
 from .positions import Position, Positions, read_positions
 from .sink import Incoming
 from .sql import statement
@@ -35,7 +35,11 @@ log = logging.getLogger(__name__)
 
 _CHUNK_RECORDS = 500
 _VECTOR = "select partition from {schema}.positions where topic = $1 and pending_batch = $2"
-_RAISE = "update {schema}.positions set generation = generation + 1 where topic = $1 and partition = $2"
+_RAISE = """
+update {schema}.positions set generation = generation + 1
+where topic = $1 and partition = $2 and next_offset = $3 and generation = $4 and pending_batch is null
+returning generation
+"""
 _ROWS_OFFSETS = """
 select partition, rows_offset from {schema}.positions
 where topic = $1 and partition = any($2::int[]) and rows_offset is not null
@@ -66,6 +70,7 @@ async def recover(parts: Parts, partitions: Collection[int]) -> None:
     positions = await _read(parts, partitions)
     for position in positions.values():
         await _drop_surplus(parts, position)
+    positions = await _read(parts, partitions)
     for partition, offset in (await _rows_offsets(parts, partitions)).items():
         if not await asyncio.to_thread(parts.table.holds, {partition: Span(offset, offset)}):
             await _restore(parts, positions[partition])
@@ -124,17 +129,24 @@ async def fetch(settings: Settings, topic: str, vector: Vector) -> AsyncIterator
                     del waiting[place]
 
 
-async def _raise_generation(parts: Parts, partition: int) -> None:
+async def _raise_generation(parts: Parts, position: Position) -> None:
+    """Makes old tokens void, and fences whoever still writes the partition; raises Fenced if one just did."""
     async with parts.pool.acquire() as connection:
-        await connection.execute(statement(_RAISE, parts.place.schema), parts.place.topic, partition)
+        raised = await connection.fetchval(
+            statement(_RAISE, parts.place.schema),
+            *(parts.place.topic, position.partition, position.next_offset, position.generation),
+        )
+    if raised is None:
+        raise Fenced(f"{parts.place.topic}/{position.partition} is written by another worker")
 
 
 async def _drop_surplus(parts: Parts, position: Position) -> None:
     """Rows beyond the position, as after Postgres was restored from a backup: the log gives them again."""
     surplus = await asyncio.to_thread(parts.table.surplus, position.partition, position.next_offset)
     if surplus:
-        log.warning("deletes %d rows at and beyond %s/%d", surplus, parts.place.topic, position.next_offset)
-        await _raise_generation(parts, position.partition)
+        place = (parts.place.topic, position.partition, position.next_offset)
+        log.warning("deletes %d rows at and beyond %s/%d/%d", surplus, *place)
+        await _raise_generation(parts, position)
         await asyncio.to_thread(parts.table.delete_from, position.partition, position.next_offset)
 
 
@@ -148,7 +160,7 @@ async def _rows_offsets(parts: Parts, partitions: Collection[int]) -> Mapping[in
 
 async def _restore(parts: Parts, position: Position) -> None:
     """Puts back the rows between what ClickHouse still has and the position; Postgres has all it needs."""
-    await _raise_generation(parts, position.partition)
+    await _raise_generation(parts, position)
     current = (await _read(parts, [position.partition]))[position.partition]
     held = await asyncio.to_thread(parts.table.last_offset, current.partition, current.next_offset)
     start = (current.first_offset or 0) if held is None else held + 1

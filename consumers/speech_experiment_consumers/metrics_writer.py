@@ -147,10 +147,11 @@ class Writer:
         """pending: the vector that must be noted now."""
         for partition, position in current.items():
             span = prepared.vector[partition]
-            if position.next_offset != span.first or position.pending_batch != pending:
+            found = (position.next_offset, position.generation, position.pending_batch)
+            if found != (span.first, span.generation, pending):
                 raise Fenced(
-                    f"{self._place.topic}/{partition} stands at {position.next_offset} with pending vector "
-                    f"{position.pending_batch}, expected {span.first} and {pending}: another worker writes it"
+                    f"{self._place.topic}/{partition}: offset, generation and pending vector are {found}, "
+                    f"expected {(span.first, span.generation, pending)}: another worker writes it"
                 )
 
     async def _transact(self, work: Callable[[Any], Awaitable[None]]) -> None:

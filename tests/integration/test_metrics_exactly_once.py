@@ -137,11 +137,13 @@ async def test_rows_beyond_the_position_are_deleted_and_come_again(
         ahead = await sink._prepare(records[10:], sink._positions)
         assert ahead.rows is not None
         sink._table.insert(ahead.rows.table(), token(version, ahead.vector))
-    async with open_sink(settings, version) as (sink, start):
-        assert sink._table.surplus(0, start) == 0
-        assert sink._positions[0].generation == 1
-        await sink.write(records[10:])
-        await sink._settle()
+        async with open_sink(settings, version) as (owner, position):
+            assert owner._table.surplus(0, position) == 0
+            assert owner._positions[0].generation == 1
+            with pytest.raises(Fenced):
+                await sink._writer.begin(ahead)
+            await owner.write(records[10:])
+            await owner._settle()
     await check(settings, version)
 
 
