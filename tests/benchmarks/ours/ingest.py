@@ -7,9 +7,9 @@ from tests.benchmarks.ours.generator import Load
 from tests.benchmarks.ours.loading import Running, Sample, load, wrong_runs
 from tests.benchmarks.ours.stack import running_stack
 
-WINDOW = 2_000_000
+WINDOW = 6_000_000
 """Points that the generator may be ahead of readers: it finds the rate at which lag does not grow."""
-SIZES = {"ingest": (5_000, 8), "ingest_1000": (1_000, 16), "ingest_growing": (0, 4)}
+SIZES = {"ingest": (5_000, 8), "ingest_1000": (1_000, 32), "ingest_growing": (0, 4)}
 """Figure → points per record (0: as the drain grows them) and connections."""
 
 
