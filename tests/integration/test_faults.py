@@ -1,33 +1,19 @@
-"""The short form of the fault suite: a few blows of every kind, judged by the oracle."""
+"""The short form of the fault suite: a few blows of every kind, judged by the oracle; tests/chaos has the long one."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.faults import scenarios
+from tests.faults.fixtures import dice, stack  # noqa: F401 - fixtures are found by name
 from tests.faults.stack import Stack, running_stack
 
 pytestmark = pytest.mark.stack
-SEED = int(os.environ.get("SPEECH_TRACKER_TEST_SEED", random.SystemRandom().randrange(2**32)))
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("faults"), partitions=3) as running:
-        yield running
-
-
-@pytest.fixture
-def dice(request: pytest.FixtureRequest) -> random.Random:
-    print(f"SPEECH_TRACKER_TEST_SEED={SEED}")
-    return random.Random(f"{SEED}{request.node.name}")
 
 
 async def test_a_killed_trainer_loses_nothing_that_returned(
