@@ -22,8 +22,6 @@ from .deliveries import HandmadeRun, garbage, poison, post
 from .oracle import Testimony, Verdict, judge
 from .stack import Stack
 
-CONSUMERS = ("consumers-metadata", "consumers-metrics")
-
 
 async def verdict_of(stack: Stack, *witnesses: Path) -> Verdict:
     stack.wait_quiet()
