@@ -4,7 +4,17 @@ Importing the package registers every domain in the catalogue; a new domain is o
 and its line below.
 """
 
-from . import artifacts, control, experiments, metrics, producers, runs
+from . import (
+    artifacts,
+    control,
+    evaluations,
+    experiments,
+    measurements,
+    metrics,
+    producers,
+    runs,
+    test_sets,
+)
 from .catalogue import Unknown, decode_payload, event_types
 from .envelope import Envelope, decode, digest, encode, record_key
 from .errors import InvalidEvent
@@ -22,11 +32,14 @@ __all__ = [
     "decode_payload",
     "digest",
     "encode",
+    "evaluations",
     "event_types",
     "experiments",
+    "measurements",
     "metrics",
     "producers",
     "record_key",
     "runs",
+    "test_sets",
     "validate",
 ]

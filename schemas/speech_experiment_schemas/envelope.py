@@ -6,11 +6,12 @@ A record is sealed once; from then on its exact bytes travel from the spool to t
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from uuid import UUID
 
 import msgspec
+
+from .ids import random_bytes
 
 MAX_RECORD_BYTES = 900_000
 STREAMS = ("runs", "metrics", "evaluations", "artifacts", "control")
@@ -80,7 +81,7 @@ def decode(record: bytes | memoryview) -> Envelope:
 
 
 def new_salt() -> bytes:
-    return os.urandom(16)
+    return random_bytes()
 
 
 def payload_digest(envelope: Envelope) -> bytes:

@@ -12,10 +12,24 @@ DEFAULT_WORKSPACE = "default"
 EXPERIMENT_NAMESPACE = UUID("5be7f6a6-7a38-5c51-9d0c-9c2f3c8f7e11")
 
 
+_noise: list[bytes] = []
+os.register_at_fork(after_in_child=_noise.clear)
+
+
+def random_bytes() -> bytes:
+    """16 random bytes of the system's. Many are fetched at once: each call of the system lets other threads in."""
+    try:
+        return _noise.pop()
+    except IndexError:
+        fresh = os.urandom(4096)
+        _noise.extend(fresh[start : start + 16] for start in range(16, 4096, 16))
+        return fresh[:16]
+
+
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562, version 7): 48 bits of milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
-    noise = int.from_bytes(os.urandom(10), "big")
+    noise = int.from_bytes(random_bytes()[:10], "big")
     high, low = noise >> 68, noise & ((1 << 62) - 1)
     return UUID(int=(milliseconds << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
 
@@ -28,6 +42,16 @@ def birth_name(name: str) -> str:
 def experiment_id(workspace: str, name: str) -> UUID:
     """The id of the experiment born under `name`: the same on every machine, online or offline."""
     return uuid5(EXPERIMENT_NAMESPACE, f"{workspace}\0{birth_name(name)}")
+
+
+def test_set_id(workspace: str, name: str) -> UUID:
+    """The id of the test set of that name: the same on every machine, online or offline."""
+    return uuid5(EXPERIMENT_NAMESPACE, f"{workspace}\0test_set\0{birth_name(name)}")
+
+
+def profile_id(workspace: str, name: str) -> UUID:
+    """The subject of what is said about a scoring profile in a workspace."""
+    return uuid5(EXPERIMENT_NAMESPACE, f"{workspace}\0profile\0{name}")
 
 
 def hash64(value: bytes) -> int:

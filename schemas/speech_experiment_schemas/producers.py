@@ -17,6 +17,7 @@ class ProducerOpened(msgspec.Struct, frozen=True, kw_only=True):
 
     role   trainer (a process that logs), drain (its courier: heartbeats, system metrics) or service
     rank   the process's index among the run's distributed workers
+    launch names the start that these workers have in common; absent for a single process
     """
 
     role: Literal["trainer", "drain", "service"] = "trainer"
@@ -26,6 +27,7 @@ class ProducerOpened(msgspec.Struct, frozen=True, kw_only=True):
     host: Line = ""
     pid: Count = 0
     client: Line = ""
+    launch: Line | msgspec.UnsetType = msgspec.UNSET
 
 
 CloseReason = Literal["finished", "failed", "exit", "lost", "resumed"]
