@@ -1,4 +1,4 @@
-"""The folds of the topic `control`: workspaces, members, keys, deletions.
+"""The folds of the topic `control`: workspaces, members, keys, deletions and their history.
 
 Each state is the row that it fills. Times are microseconds since 1970, by the broker.
 """
@@ -66,6 +66,26 @@ class Deletion(NamedTuple):
     deleted_at: int
     deleted_by: str | None
     reason: str
+
+
+class DeletionPeriod(NamedTuple):
+    """One deletion and what ended it: a restoration, or a later deletion, which has a period of its own.
+
+    The subject is deleted from the event at from_offset on, until before the one at to_offset; None: still.
+    restored_at and restored_by are None unless a restoration ended it.
+    """
+
+    kind: str
+    id: UUID
+    workspace: str
+    partition: int
+    from_offset: int
+    to_offset: int | None
+    deleted_at: int
+    deleted_by: str | None
+    reason: str
+    restored_at: int | None
+    restored_by: str | None
 
 
 def workspace(known: Workspace | None, recorded: Recorded) -> Workspace | None:
@@ -141,3 +161,34 @@ def deletion(known: Deletion | None, recorded: Recorded) -> Deletion | None:
         case SubjectRestored():
             return None
     return known
+
+
+def periods(current: DeletionPeriod | None, recorded: Recorded) -> tuple[DeletionPeriod, ...]:
+    """The periods that an event changes: the current one, which it ends, and the one that it begins."""
+    match recorded.payload:
+        case SubjectDeleted() as deleted:
+            ended = () if current is None else (current._replace(to_offset=recorded.offset),)
+            return (*ended, _period(recorded, deleted))
+        case SubjectRestored() if current is not None:
+            restored = current._replace(
+                to_offset=recorded.offset, restored_at=recorded.time, restored_by=recorded.actor
+            )
+            return (restored,)
+    return ()
+
+
+def _period(recorded: Recorded, deleted: SubjectDeleted) -> DeletionPeriod:
+    kind, subject = recorded.envelope.subject
+    return DeletionPeriod(
+        kind=kind,
+        id=subject,
+        workspace=clean_text(recorded.workspace),
+        partition=recorded.partition,
+        from_offset=recorded.offset,
+        to_offset=None,
+        deleted_at=recorded.time,
+        deleted_by=recorded.actor,
+        reason=clean_text(deleted.reason),
+        restored_at=None,
+        restored_by=None,
+    )

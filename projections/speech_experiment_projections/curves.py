@@ -69,6 +69,7 @@ class CurveRequest(msgspec.Struct, frozen=True, kw_only=True):
     points     of each key in each run, about; 0: all of them
     rank       None: all ranks
     abandoned  whether abandoned tails come too
+    begin, end  the part of the axis wanted: steps, epochs, or microseconds (from the origin if relative)
     as_of      partition → next offset: only rows before it; None: everything
     """
 
@@ -78,6 +79,8 @@ class CurveRequest(msgspec.Struct, frozen=True, kw_only=True):
     points: int = 0
     rank: int | None = 0
     abandoned: bool = False
+    begin: float | None = None
+    end: float | None = None
     as_of: Mapping[int, int] | None = None
 
 
@@ -120,6 +123,7 @@ class _Source:
         self._relative = self._origin(request)
         self._abandoned = self._cut(request)
         self._look_back(request.as_of)
+        self._part(request)
         if request.axis == "epoch":
             self._filters.append("not isNaN(epoch)")
         self.series = self._series(request)
@@ -254,7 +258,7 @@ order by {", ".join((*self.series, "tupleElement(point, 1)", "tupleElement(point
 
     def _cut(self, request: CurveRequest) -> str:
         """The condition under which a point belongs to an abandoned tail; filters by it unless they are shown."""
-        last = _last_steps(request.runs)
+        last = last_steps(request.runs)
         if not last:
             return "0"
         condition = f"(has_step = 1 and step > {self._map('cut', last, _EVERYTHING)})"
@@ -268,10 +272,21 @@ order by {", ".join((*self.series, "tupleElement(point, 1)", "tupleElement(point
             lowest = {
                 partition: MAX_OFFSET - following + 1 for partition, following in as_of.items() if following
             }
+            if len(as_of) == 1 == len(lowest):
+                self.parameters["lowest"] = next(iter(lowest.values()))
+                self._filters.append("inverted_offset >= {lowest:UInt64}")
+                return
             self.parameters |= {"partitions": list(lowest), "lowest": list(lowest.values())}
             self._filters.append("partition in {partitions:Array(UInt16)}")
             bound = "transform(partition, {partitions:Array(UInt16)}, {lowest:Array(UInt64)}, toUInt64(0))"
             self._filters.append(f"inverted_offset >= {bound}")
+
+    def _part(self, request: CurveRequest) -> None:
+        x = _X[self.axis].format(origin=self._origin_sql)
+        for name, sign, bound in (("begin", ">=", request.begin), ("end", "<=", request.end)):
+            if bound is not None:
+                self._filters.append(f"{x} {sign} {{{name}:Float64}}")
+                self.parameters[name] = bound
 
     def _map(self, name: str, values: Mapping[int, int], default: int, column: str = "producer") -> str:
         """An expression: the value of the row's column, or the default."""
@@ -282,7 +297,7 @@ order by {", ".join((*self.series, "tupleElement(point, 1)", "tupleElement(point
         return f"transform({column}, {arrays}, toInt64({default}))"
 
 
-def _last_steps(runs: Iterable[CurveRun]) -> dict[int, int]:
+def last_steps(runs: Iterable[CurveRun]) -> dict[int, int]:
     """producer → last step that counts, for those that have one."""
     last: dict[int, int] = {}
     for run in runs:

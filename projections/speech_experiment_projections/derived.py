@@ -129,14 +129,18 @@ _COLUMNS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "num_gpus": (_INT, "num_gpus n_gpus ngpu gpus world_size"),
 }
 _ALIASES = {column: tuple(aliases.split()) for column, (_, aliases) in _COLUMNS.items()}
+_PLACES: dict[str, list[tuple[str, int]]] = {}
+"""Alias → the columns that it stands for, and its rank among their aliases."""
+for _column, _aliases in _ALIASES.items():
+    for _rank, _alias in enumerate(_aliases):
+        _PLACES.setdefault(_alias, []).append((_column, _rank))
+_WANTED = frozenset(alias for aliases in (*_ALIASES.values(), _LANGUAGE, _DOMAIN) for alias in aliases)
 
 
 def derive(config: Mapping[str, Any], tags: Mapping[str, str], environment: Mapping[str, Any]) -> Derived:
     """The columns of a run, by the rule in the module's head."""
     known, tagged = _index(config), _index(tags)
-    values = {
-        column: _first(convert, _ALIASES[column], known, tagged) for column, (convert, _) in _COLUMNS.items()
-    }
+    values = _first(known, tagged)
     for column, value in _surroundings(environment).items():
         if values[column] is None:
             values[column] = value
@@ -146,24 +150,32 @@ def derive(config: Mapping[str, Any], tags: Mapping[str, str], environment: Mapp
 
 
 def _index(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Every ending of every dotted key → its leaf, the least nested key's first."""
+    """Every ending of a dotted key that is an alias → its leaf, the least nested key's first."""
     found: dict[str, tuple[int, Any]] = {}
     for key, value in flatten(tree):
-        parts = key.lower().replace("-", "_").split(".")
-        for start in range(len(parts)):
-            ending = ".".join(parts[start:])
-            if ending not in found or len(parts) < found[ending][0]:
-                found[ending] = (len(parts), value)
+        ending = key.lower().replace("-", "_")
+        depth = ending.count(".")
+        while True:
+            if ending in _WANTED and (ending not in found or depth < found[ending][0]):
+                found[ending] = (depth, value)
+            _, dot, ending = ending.partition(".")
+            if not dot:
+                break
     return {ending: value for ending, (_, value) in found.items()}
 
 
-def _first(convert: Callable[[Any], Any], aliases: Iterable[str], *sources: Mapping[str, Any]) -> Any:
-    for source in sources:
-        for alias in aliases:
-            value = convert(source[alias]) if alias in source else None
-            if value is not None:
-                return value
-    return None
+def _first(*sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Column → the value of its first alias that converts, in the first source that has one."""
+    values: dict[str, Any] = dict.fromkeys(_COLUMNS)
+    places: dict[str, tuple[int, int]] = {}
+    for order, source in enumerate(sources):
+        for alias, value in source.items():
+            for column, rank in _PLACES.get(alias, ()):
+                if column not in places or (order, rank) < places[column]:
+                    converted = _COLUMNS[column][0](value)
+                    if converted is not None:
+                        values[column], places[column] = converted, (order, rank)
+    return values
 
 
 def _words(aliases: Iterable[str], *sources: Mapping[str, Any]) -> list[str]:

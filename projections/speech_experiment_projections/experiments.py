@@ -19,7 +19,7 @@ from speech_experiment_schemas.experiments import (
     ExperimentRenamed,
     ExperimentUpdated,
 )
-from speech_experiment_schemas.ids import birth_name
+from speech_experiment_schemas.ids import birth_name, experiment_id
 from speech_experiment_schemas.runs import RunStarted
 
 from .recorded import Recorded
@@ -56,7 +56,7 @@ Changes = dict[str, Any]
 
 def evolve(experiment: Experiment | None, recorded: Recorded) -> Experiment:
     """The experiment after an event about it; raises Refused for an event of another workspace."""
-    if experiment is None:
+    if experiment is None or _reclaims(experiment, recorded):
         experiment = _placeholder(recorded.subject, recorded)
     else:
         same_workspace("experiment", experiment.id, experiment.workspace, recorded.workspace)
@@ -66,10 +66,30 @@ def evolve(experiment: Experiment | None, recorded: Recorded) -> Experiment:
     return msgspec.structs.replace(experiment, **changes)
 
 
+def _reclaims(experiment: Experiment, recorded: Recorded) -> bool:
+    """Whether this is the birth, in the workspace that the id is made of, of what only a stranger's run named.
+
+    Ids follow from workspace and name, so anybody can start a run in an experiment that is still to come.
+    """
+    payload = recorded.payload
+    unborn = experiment.birth_name is None and experiment.updated_at == experiment.created_at
+    return (
+        unborn
+        and experiment.workspace != recorded.workspace
+        and isinstance(payload, ExperimentCreated)
+        and recorded.subject == experiment_id(recorded.workspace, payload.name)
+    )
+
+
 def of_run(recorded: Recorded, started: RunStarted) -> Experiment:
     """The placeholder for the experiment that a run says it belongs to."""
     placeholder = _placeholder(started.experiment, recorded)
     return msgspec.structs.replace(placeholder, name=started.experiment_name)
+
+
+def age(placeholder: Experiment) -> tuple[int, int, int]:
+    """Of several placeholders the one with the least counts: the earliest by the broker's time."""
+    return placeholder.created_at, placeholder.partition, placeholder.offset
 
 
 def _placeholder(subject: UUID, recorded: Recorded) -> Experiment:

@@ -1,4 +1,9 @@
-"""The ledger: what was received of each producer in one topic, and how it opened and closed."""
+"""The ledger: what was received of each producer in one topic, and how it opened and closed.
+
+A run belongs to the workspace of its first record in the topic; a record of another workspace about
+it is refused before it is counted, so that nobody occupies somebody else's sequence numbers. What the
+server says in the topic control concerns all workspaces.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,21 @@ from uuid import UUID
 import msgspec
 
 from speech_experiment_schemas import Envelope, digest
+from speech_experiment_schemas.metrics import MetricsLogged
 from speech_experiment_schemas.producers import ProducerClosed, ProducerOpened, SeqVoided
+from speech_experiment_schemas.runs import RunResumed
 
 from .intervals import EMPTY, Intervals, missing, size, union
 from .recorded import Recorded
+from .refusal import same_workspace
+from .texts import clock
+
+Account = tuple[UUID, UUID | None, str]
+"""(producer, run, workspace): whose numbers are counted together.
+
+Records of one account lie in one partition, unless they are about no run; whoever speaks under
+another's producer id about something of his own is counted apart, in whatever order it is read.
+"""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,12 +35,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     received  sequence numbers seen, voided ones included
     voided    those that the producer's side gave up
     digest    xor of the digests of the records received: equal for equal sets of records
+    opened    the first opening: what a producer says of itself holds for good
     last_seq  of the closing record; None while the producer is open
+    last_call the producer's clock at its last call, as far as it is known; frames do not count
     """
 
     producer: UUID
     subject: tuple[str, UUID]
     run: UUID | None
+    workspace: str = ""
     partition: int
     first_offset: int
     last_offset: int
@@ -35,9 +54,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes = bytes(32)
     opened: ProducerOpened | None = None
     opened_at: int | None = None
+    opened_offset: int | None = None
     closed: ProducerClosed | None = None
     closed_at: int | None = None
     last_seq: int | None = None
+    last_call: int | None = None
 
 
 def admit(entry: Entry | None, envelope: Envelope) -> Intervals:
@@ -57,27 +78,88 @@ def evolve(entry: Entry | None, recorded: Recorded) -> Entry:
         "last_seen": max(entry.last_seen, recorded.time),
     }
     match payload:
-        case ProducerOpened():
-            changes |= {"opened": payload, "opened_at": recorded.time}
+        case ProducerOpened() if entry.opened is None:
+            changes |= {
+                "opened": payload,
+                "opened_at": recorded.time,
+                "opened_offset": recorded.offset,
+            }
         case ProducerClosed():
             changes |= {"closed": payload, "closed_at": recorded.time, "last_seq": envelope.last}
         case SeqVoided():
             changes["voided"] = union(entry.voided, recorded.accepted)
+        case ProducerOpened() | RunResumed():
+            pass
+        case _ if (made := _made(recorded)) is not None:
+            changes["last_call"] = made if entry.last_call is None else max(entry.last_call, made)
     return msgspec.structs.replace(entry, **changes)
 
 
+def _made(recorded: Recorded) -> int | None:
+    """When a record's last call was made; metrics are sealed later than they are logged."""
+    payload = recorded.payload
+    if isinstance(payload, MetricsLogged):
+        return int.from_bytes(payload.times[-8:], "little", signed=True) if payload.times else None
+    return clock(recorded.envelope.ts)
+
+
 def _first(recorded: Recorded) -> Entry:
-    envelope = recorded.envelope
+    producer, run, workspace = account_of(recorded)
     return Entry(
-        producer=envelope.producer,
-        subject=envelope.subject,
-        run=envelope.run_id,
+        producer=producer,
+        subject=recorded.envelope.subject,
+        run=run,
+        workspace=workspace,
         partition=recorded.partition,
         first_offset=recorded.offset,
         last_offset=recorded.offset,
         first_seen=recorded.time,
         last_seen=recorded.time,
     )
+
+
+def account_of(recorded: Recorded) -> Account:
+    """The account that a record counts in."""
+    envelope = recorded.envelope
+    if envelope.stream == "control":
+        return envelope.producer, None, ""
+    return envelope.producer, envelope.run_id, recorded.workspace
+
+
+class Accounts:
+    """The entries of one topic, and the owners of its runs, while records are taken in log order."""
+
+    def __init__(
+        self, entries: dict[Account, Entry] | None = None, owners: dict[UUID, str] | None = None
+    ) -> None:
+        """owners: run → workspace of its first record."""
+        self.entries = {} if entries is None else entries
+        self.owners = {} if owners is None else owners
+
+    def admit(self, recorded: Recorded) -> Intervals:
+        """The part of the record's range that was not received before.
+
+        Raises Refused when the record is about the run of another workspace.
+        """
+        account = account_of(recorded)
+        run = account[1]
+        if run is not None and (owner := self.owners.get(run)) is not None:
+            same_workspace("run", run, owner, recorded.workspace)
+        return admit(self.entries.get(account), recorded.envelope)
+
+    def entry_of(self, recorded: Recorded) -> Entry | None:
+        """The entry of the record's account."""
+        return self.entries.get(account_of(recorded))
+
+    def record(self, recorded: Recorded) -> Entry:
+        """Notes a record that was admitted and projected."""
+        account = account_of(recorded)
+        known = self.entries.get(account)
+        entry = evolve(known if known is not None and known.received else None, recorded)
+        self.entries[account] = entry
+        if account[1] is not None:
+            self.owners.setdefault(account[1], recorded.workspace)
+        return entry
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -56,6 +57,7 @@ class RunRow(NamedTuple):
     config: Json
     environment: Json
     problems: Json
+    concurrent: Json
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
@@ -102,6 +104,7 @@ def run_row(run: Run) -> RunRow:
         to_json(run.config),
         to_json(run.environment),
         to_json(run.problems),
+        to_json(_concurrent(run)),
         run.created_at,
         run.started_at,
         run.finished_at,
@@ -116,6 +119,21 @@ def run_row(run: Run) -> RunRow:
 def derived_columns(run: Run) -> Derived:
     """The classic columns of the run, by the rule of `derived`."""
     return derive(run.config, run.tags, run.environment)
+
+
+def _concurrent(run: Run) -> list[dict[str, object]]:
+    """One object a process, the first one first."""
+    found = sorted(run.concurrent.items(), key=lambda item: (item[1].since, item[0]))
+    return [
+        {
+            "attempt": each.attempt,
+            "rank": each.rank,
+            "host": clean_text(each.host),
+            "pid": each.pid,
+            "since": datetime.fromtimestamp(each.since / 1_000_000, UTC).isoformat(),
+        }
+        for _, each in found
+    ]
 
 
 def signed64(number: int) -> int:

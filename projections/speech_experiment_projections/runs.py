@@ -5,11 +5,13 @@ run's own words; the latest in the log counts, words of a process of an older at
 `lost` when the last open trainer of the attempt was closed by its drain, without a word. A clean
 close of rank 0 without any word is taken for its word. `run.resumed` opens the next attempt: running
 again; so does a trainer that opens after the run was given up for lost.
+
+Trainers that go on after another process has taken over are flagged, by the rule of `concurrency`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -30,6 +32,7 @@ from speech_experiment_schemas.runs import (
     RunTagged,
 )
 
+from .concurrency import Process, writes_on
 from .recorded import Recorded
 from .refusal import same_workspace
 from .texts import bigint, clean_text, clock
@@ -37,10 +40,27 @@ from .trees import merge
 
 
 class Trainer(msgspec.Struct, frozen=True, array_like=True):
-    """A process that logs to the run, while it is open."""
+    """A process that logs to the run, while it is open; opened_at: broker time."""
 
     attempt: int
     rank: int
+    host: str = ""
+    pid: int = 0
+    opened_at: int = 0
+
+    @property
+    def process(self) -> Process:
+        return Process(self.attempt, self.rank, self.host, self.pid, self.opened_at)
+
+
+class Concurrent(msgspec.Struct, frozen=True):
+    """A trainer that went on after another process had taken over; since: broker time of its first such event."""
+
+    attempt: int
+    rank: int
+    host: str
+    pid: int
+    since: int
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,6 +72,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heartbeat_at      broker time, to be compared with now
     problems          by kind, the largest count that one of its processes reported
     trainers          open trainers by producer (hex)
+    beginnings        (attempt, broker time of its first trainer's opening)
+    concurrent        trainers that went on beside others, by producer (hex)
     version_offset    offset of the event that made the current version for as-of queries
     """
 
@@ -82,12 +104,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heartbeat_at: int | None = None
     problems: dict[str, int] = {}
     trainers: dict[str, Trainer] = {}
+    beginnings: list[tuple[int, int]] = []
+    concurrent: dict[str, Concurrent] = {}
 
 
 Changes = dict[str, Any]
 
 LIGHT = (RunHeartbeat, RunOutput)
-"""Events that leave no version of their own: frequent, and nothing that one asks for as of then."""
+"""Events that leave no version of their own, as they are frequent: what they change is kept beside."""
 
 
 def evolve(run: Run | None, recorded: Recorded) -> Run:
@@ -97,9 +121,10 @@ def evolve(run: Run | None, recorded: Recorded) -> Run:
     else:
         same_workspace("run", run.id, run.workspace, recorded.workspace)
     changes = _changes(run, recorded)
+    changes |= _concurrency(run, recorded)
     changes["last_offset"] = recorded.offset
     changes["updated_at"] = recorded.time
-    if not isinstance(recorded.payload, LIGHT):
+    if not isinstance(recorded.payload, LIGHT) or "concurrent" in changes:
         changes["version_offset"] = recorded.offset
     return msgspec.structs.replace(run, **changes)
 
@@ -137,7 +162,7 @@ def _changes(run: Run, recorded: Recorded) -> Changes:
         case RunEnvironment() as environment:
             return {"environment": msgspec.to_builtins(environment)}
         case RunHeartbeat(problems=problems):
-            return {"heartbeat_at": recorded.time, "problems": _worst(run.problems, problems)}
+            return {"heartbeat_at": recorded.time, "problems": worst(run.problems, problems)}
         case RunFinished() | RunFailed() | ProducerOpened() | ProducerClosed():
             return _life(run, recorded)
     return {}
@@ -189,15 +214,18 @@ def _word(run: Run, recorded: Recorded, ended: Changes) -> Changes:
 
 
 def _open(run: Run, opened: ProducerOpened, recorded: Recorded) -> Changes:
-    trainers = run.trainers | {recorded.envelope.producer.hex: Trainer(opened.attempt, opened.rank)}
+    trainers = run.trainers | {recorded.envelope.producer.hex: _trainer(opened, recorded)}
+    changes: Changes = {"trainers": trainers}
+    if opened.attempt not in dict(run.beginnings):
+        changes["beginnings"] = [*run.beginnings, (opened.attempt, recorded.time)]
     revived = run.status == "lost" and opened.attempt >= run.attempts
-    return {"trainers": trainers} | (_ended("running", None) if revived else {})
+    return changes | (_ended("running", None) if revived else {})
 
 
 def _close(run: Run, closed: ProducerClosed, recorded: Recorded) -> Changes:
     name = recorded.envelope.producer.hex
     trainer = run.trainers.get(name)
-    changes: Changes = {"problems": _worst(run.problems, closed.problems)}
+    changes: Changes = {"problems": worst(run.problems, closed.problems)}
     if trainer is None:
         return changes
     others = {key: value for key, value in run.trainers.items() if key != name}
@@ -210,6 +238,29 @@ def _close(run: Run, closed: ProducerClosed, recorded: Recorded) -> Changes:
             status = "failed" if closed.reason == "failed" else "finished"
             changes |= _ended(status, clock(recorded.envelope.ts))
     return changes
+
+
+def _concurrency(run: Run, recorded: Recorded) -> Changes:
+    """Flags the trainer that speaks, when another process took over before it did."""
+    name = recorded.envelope.producer.hex
+    trainer = run.trainers.get(name)
+    match recorded.payload:
+        case ProducerOpened(role="trainer") as opened:
+            trainer = trainer or _trainer(opened, recorded)
+        case ProducerClosed():
+            return {}
+    if trainer is None or name in run.concurrent:
+        return {}
+    others = [other.process for other in run.trainers.values()]
+    others += [Process(attempt, 0, "", 0, opened) for attempt, opened in run.beginnings]
+    if not writes_on(trainer.process, recorded.envelope.ts, others):
+        return {}
+    flagged = Concurrent(trainer.attempt, trainer.rank, trainer.host, trainer.pid, recorded.time)
+    return {"concurrent": run.concurrent | {name: flagged}}
+
+
+def _trainer(opened: ProducerOpened, recorded: Recorded) -> Trainer:
+    return Trainer(opened.attempt, opened.rank, opened.host, opened.pid, recorded.time)
 
 
 def _ended(
@@ -235,8 +286,8 @@ def link(links: list[tuple[str, UUID]], kind: str, target: UUID, removed: bool) 
     return others if removed else [*others, (kind, target)]
 
 
-def _worst(known: dict[str, int], reported: dict[str, int]) -> dict[str, int]:
-    """Sorted and clean, as a jsonb column gives it back."""
+def worst(known: dict[str, int], reported: dict[str, int]) -> dict[str, int]:
+    """The larger count of each kind; sorted, and clean as a jsonb column gives it back."""
     counts = {clean_text(kind): count for kind, count in reported.items()}
     worst = known | {kind: max(count, known.get(kind, 0)) for kind, count in counts.items()}
     return dict(sorted(worst.items()))
@@ -244,6 +295,7 @@ def _worst(known: dict[str, int], reported: dict[str, int]) -> dict[str, int]:
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Run)
+_tree_decoder = msgspec.msgpack.Decoder(dict[str, Any])
 
 
 def dump(run: Run) -> bytes:
@@ -253,3 +305,33 @@ def dump(run: Run) -> bytes:
 
 def load(state: bytes) -> Run:
     return _decoder.decode(state)
+
+
+class Version(NamedTuple):
+    """A state as the history keeps it.
+
+    state        msgpack, without config and environment
+    config       msgpack; None where it is that of the version before, or empty
+    environment  likewise
+    """
+
+    state: bytes
+    config: bytes | None
+    environment: bytes | None
+
+
+def dump_version(run: Run, before: Run | None) -> Version:
+    """The version that an event made; before: the run that the event found."""
+    config, environment = (None, None) if before is None else (before.config, before.environment)
+    return Version(
+        _encoder.encode(msgspec.structs.replace(run, config={}, environment={})),
+        None if run.config is config or not (run.config or config) else _encoder.encode(run.config),
+        None
+        if run.environment is environment or not (run.environment or environment)
+        else _encoder.encode(run.environment),
+    )
+
+
+def load_tree(tree: bytes | None) -> dict[str, Any]:
+    """A config or environment of a version; empty when there never was one."""
+    return {} if tree is None else _tree_decoder.decode(tree)

@@ -1,7 +1,7 @@
 """Summaries of curves: per run, rank and key, folded per batch and merged.
 
-Merging is associative and commutative but for the rounding of sums, so batch boundaries and the
-order of batches do not matter.
+Merging is associative and commutative, sums are exact, and a minimum or maximum of zero is 0.0: so batch
+boundaries and the order of batches do not matter, to the last bit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from speech_experiment_schemas.metrics import NO_STEP
 
+from . import exact
+from .exact import Exact
 from .metrics import Rows, Series
 
 Array = NDArray[Any]
@@ -41,7 +43,7 @@ class Summary(NamedTuple):
     min_step: int | None
     max: float | None
     max_step: int | None
-    sum: float
+    sum: Exact
 
 
 class Summaries(NamedTuple):
@@ -62,7 +64,7 @@ class Summaries(NamedTuple):
     min_step: list[int]
     max: list[float]
     max_step: list[int]
-    sum: list[float]
+    sum: list[Exact]
 
     def rows(self) -> list[Summary]:
         """One by one."""
@@ -98,8 +100,6 @@ def summarise(rows: Rows) -> Summaries:
     low, low_step = _extreme(selected, nan, nans, np.minimum, np.inf)
     high, high_step = _extreme(selected, nan, nans, np.maximum, -np.inf)
     addends = np.where(nan, 0.0, selected.value) if nans.any() else selected.value
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.add.reduceat(addends, starts)
     columns = (
         ends - starts,
         nans,
@@ -112,9 +112,9 @@ def summarise(rows: Rows) -> Summaries:
         low_step,
         high,
         high_step,
-        sums,
     )
-    return Summaries(selected.series, *(column.tolist() for column in columns))
+    lists = (column.tolist() for column in columns)
+    return Summaries._make((selected.series, *lists, exact.sums(addends, starts)))
 
 
 def merge(one: Summary, other: Summary) -> Summary:
@@ -129,7 +129,7 @@ def merge(one: Summary, other: Summary) -> Summary:
         min_step=low.min_step,
         max=high.max,
         max_step=high.max_step,
-        sum=one.sum + other.sum,
+        sum=exact.add(one.sum, other.sum),
     )
 
 
@@ -191,7 +191,7 @@ def _extreme(
     starts = rows.starts[:-1]
     sizes = np.diff(rows.starts)
     values = np.where(nan, neutral, rows.value) if nans.any() else rows.value
-    extremes = ufunc.reduceat(values, starts)
+    extremes = ufunc.reduceat(values, starts) + 0.0
     hits = np.flatnonzero((values == np.repeat(extremes, sizes)) & ~nan)
     steps = np.full(len(starts), NO_STEP, np.int64)
     owner = np.searchsorted(starts, hits, side="right") - 1
@@ -214,7 +214,7 @@ def _summary(
     low_step: int,
     high: float,
     high_step: int,
-    total: float,
+    total: Exact,
 ) -> Summary:
     return Summary(
         series=series,

@@ -23,18 +23,18 @@ def clean_tree(value: Any) -> Any:
 
     JSON has no NaN: "NaN", "Infinity" and "-Infinity" stand for them in jsonb columns.
     """
-    match value:
-        case str():
-            return clean_text(value)
-        case bool() | None | int():
-            return value
-        case float():
-            return value if isfinite(value) else number_name(value)
-        case dict():
-            return {clean_text(str(key)): clean_tree(item) for key, item in value.items()}
-        case list() | tuple():
-            return [clean_tree(item) for item in value]
-    return clean_text(str(value))
+    kind = type(value)
+    if kind is str:
+        return clean_text(value)
+    if kind is int or kind is bool or value is None:
+        return value
+    if kind is float:
+        return value if isfinite(value) else number_name(value)
+    if isinstance(value, dict):
+        return {clean_text(str(key)): clean_tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_tree(item) for item in value]
+    return value if isinstance(value, int) else clean_text(str(value))
 
 
 def number_name(value: float) -> str:

@@ -25,14 +25,20 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def flatten(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Mapping[Any, Any]) -> list[tuple[str, Any]]:
     """(dotted key, leaf) pairs; lists and empty dicts are leaves."""
+    found: list[tuple[str, Any]] = []
+    _flatten(tree, "", found)
+    return found
+
+
+def _flatten(tree: Mapping[Any, Any], prefix: str, found: list[tuple[str, Any]]) -> None:
     for key, value in tree.items():
         path = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            yield from flatten(value, path + ".")
+            _flatten(value, path + ".", found)
         else:
-            yield path, value
+            found.append((path, value))
 
 
 class Param(msgspec.Struct, frozen=True):
@@ -51,14 +57,31 @@ def params(config: Mapping[str, Any]) -> dict[str, Param]:
     return found
 
 
+def param_at(config: Mapping[str, Any], key: str) -> Param | None:
+    """The one of `params` with this key, without looking at the others; None when there is none."""
+    if len(key) > MAX_KEY:
+        return None
+    found = list(_leaves(config, key))
+    return _param(found[-1]) if found else None
+
+
+def _leaves(tree: Mapping[Any, Any], key: str) -> Iterator[Any]:
+    for name, value in tree.items():
+        part = clean_text(str(name))
+        nested = isinstance(value, dict) and bool(value)
+        if not nested and part == key:
+            yield value
+        elif nested and key.startswith(part) and key[len(part) : len(part) + 1] == ".":
+            yield from _leaves(value, key[len(part) + 1 :])
+
+
 def _param(value: Any) -> Param:
-    match value:
-        case None:
-            return Param(None, None)
-        case bool():
-            return Param(None, "true" if value else "false")
-        case int() | float():
-            return Param(float(value), None)
-        case str():
-            return Param(None, clean_text(value))
+    if isinstance(value, str):
+        return Param(None, clean_text(value))
+    if value is None:
+        return Param(None, None)
+    if isinstance(value, bool):
+        return Param(None, "true" if value else "false")
+    if isinstance(value, int | float):
+        return Param(float(value), None)
     return Param(None, to_json(value))
