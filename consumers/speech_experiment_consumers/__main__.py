@@ -1,6 +1,7 @@
 """python -m speech_experiment_consumers NAME…: the workers of one or more projections in one process.
 
-NAME is a projection (metadata, metrics, artifacts, control), or NAME:VERSION for one being rebuilt.
+NAME is a projection (metadata, metrics, scores, artifacts, control): its live version and those kept beside it are
+followed. NAME:VERSION is that version alone.
 Exit codes: 0 stopped by SIGTERM or SIGINT; 70 an unexpected error; 76 a gap in the log;
 78 the stores do not belong together (restarting does not help); 79 the poison limit was reached.
 """
@@ -14,11 +15,14 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
 
 from speech_experiment_infra.settings import Settings
 
+from .following import Following
 from .logs import log_to_stderr
-from .registry import create_sink
+from .postgres_sink import postgres
+from .registry import create_sink, known
 from .sink import PoisonLimit, PositionGap, WrongLog
 from .worker import Worker
 
@@ -34,8 +38,8 @@ def main() -> None:
         asyncio.run(_run(Settings(), arguments.names, arguments.instance))
     except BaseException as error:
         log.exception("ends: %s", error)
-        _exit(_code(error))
-    _exit(0)
+        leave(exit_code(error))
+    leave(0)
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,17 +56,22 @@ async def _run(settings: Settings, names: list[str], instance: str | None) -> No
         loop.add_signal_handler(number, stopping.set)
     if instance is None and settings.embedded:
         instance = "embedded"
-    workers = [Worker(settings, create_sink(settings, name), instance=instance) for name in names]
-    gc.freeze()
-    async with asyncio.TaskGroup() as group:
-        for worker in workers:
-            group.create_task(worker.run(stopping))
+    async with postgres(settings) as pool, asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(_work(settings, name, instance, pool).run(stopping))
+        gc.freeze()
 
 
-def _code(error: BaseException) -> int:
+def _work(settings: Settings, name: str, instance: str | None, pool: Any) -> Following | Worker:
+    if ":" in name:
+        return Worker(settings, create_sink(settings, name), instance=instance)
+    return Following(settings, known(name), pool, instance=instance)
+
+
+def exit_code(error: BaseException) -> int:
     """The exit code of an error, or of the first that counts within a group."""
     if isinstance(error, BaseExceptionGroup):
-        return max(_code(each) for each in error.exceptions)
+        return max(exit_code(each) for each in error.exceptions)
     if isinstance(error, WrongLog):
         return WRONG_LOG
     if isinstance(error, PoisonLimit):
@@ -70,7 +79,7 @@ def _code(error: BaseException) -> int:
     return GAP if isinstance(error, PositionGap) else UNEXPECTED
 
 
-def _exit(code: int) -> None:
+def leave(code: int) -> None:
     """Leaves without waiting for Faust's threads."""
     logging.shutdown()
     sys.stderr.flush()

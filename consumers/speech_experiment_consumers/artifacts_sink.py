@@ -17,8 +17,6 @@ from .sink import Sink
 from .sql import columns, statement
 from .tables import Table
 
-VERSION = 1
-
 _ARTIFACTS = Table(
     "artifacts",
     {
@@ -86,5 +84,5 @@ class ArtifactRows:
         await _ARTIFACTS.insert(connection, self._schema, self._rows)
 
 
-def create(settings: Settings, version: int = VERSION) -> Sink:
+def create(settings: Settings, version: int) -> Sink:
     return PostgresSink(settings, name="artifacts", version=version, topic="artifacts", rows=ArtifactRows)

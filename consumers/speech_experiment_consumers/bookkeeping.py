@@ -10,7 +10,8 @@ from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.refusal import Refused
 
 from .dead_letters import PoisonGuard, mark_replayed, park
-from .intake import Accepted, Letter, take_in
+from .failpoints import failpoint
+from .intake import Accepted, Letter
 from .ledger_store import Ledger
 from .positions import Positions, advance, fresh, read_positions, save_positions
 from .sink import Incoming
@@ -53,19 +54,21 @@ class Books:
 
     @classmethod
     async def open(
-        cls, connection: Any, place: Place, batch: Sequence[Incoming], guard: PoisonGuard
+        cls, connection: Any, place: Place, taken: Sequence[Accepted | Letter], guard: PoisonGuard
     ) -> Books:
-        """Locks the positions, takes in what lies at and after them, and reads its producers' entries.
+        """Locks the positions, chooses what lies at and after them, and reads its producers' entries.
 
         Raises PositionGap. guard: noted to; hand in a copy, and keep it when the batch is committed.
         """
-        touched = {incoming.partition for incoming in batch}
+        touched = {each.incoming.partition for each in taken}
         positions = await read_positions(connection, place.schema, place.topic, touched, lock=True)
-        records = fresh(positions, batch)
-        taken = [take_in(incoming, place.partitions) for incoming in records]
+        records = fresh(positions, [each.incoming for each in taken])
+        if len(records) < len(taken):
+            chosen = set(map(id, records))
+            taken = [each for each in taken if id(each.incoming) in chosen]
         accepted = [each for each in taken if isinstance(each, Accepted)]
-        envelopes = [each.recorded.envelope for each in accepted]
-        books = cls(place, positions, records, await Ledger.load(connection, place.schema, envelopes), guard)
+        events = [each.recorded for each in accepted]
+        books = cls(place, positions, records, await Ledger.load(connection, place.schema, events), guard)
         books.accepted = accepted
         books.letters = [each for each in taken if isinstance(each, Letter)]
         return books
@@ -79,17 +82,18 @@ class Books:
             self.project_one(each, apply)
 
     def project_one(self, each: Accepted, apply: Apply) -> None:
-        admitted = self.ledger.admit(each.recorded.envelope)
-        recorded = each.recorded._replace(accepted=admitted)
-        if admitted:
-            try:
+        recorded = each.recorded
+        try:
+            recorded = recorded._replace(accepted=self.ledger.admit(recorded))
+            if recorded.accepted:
                 apply(recorded)
-            except Refused as refusal:
-                self.letters.append(Letter(each.incoming, refusal.reason, str(refusal)))
-                return
-            except Exception as error:  # noqa: BLE001 - whatever our code does, the log goes on
-                self.give_up(each, error)
-                return
+        except Refused as refusal:
+            self.letters.append(Letter(each.incoming, refusal.reason, str(refusal)))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever our code does, the log goes on
+            self.give_up(each, error)
+            return
+        if recorded.accepted:
             self.ledger.record(recorded)
         self.guard.note(False)
         if recorded.replayed is not None:
@@ -107,7 +111,11 @@ class Books:
         """Writes ledger, dead letters and positions."""
         place, schema = self.place, self.place.schema
         await self.ledger.save(connection, schema)
+        if self.letters:
+            failpoint("letters.before")
         await park(connection, schema, self.letters)
+        if self.letters:
+            failpoint("letters.after")
         await mark_replayed(connection, schema, place.topic, self._replayed)
         self.positions = advance(self.positions, self.records, place.cluster_id)
         times = {incoming.partition: incoming.timestamp * 1000 for incoming in self.records}

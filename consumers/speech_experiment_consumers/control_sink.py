@@ -1,4 +1,4 @@
-"""The sink of the projection `control`: workspaces, members, keys and deletions in Postgres."""
+"""The sink of the projection `control`: workspaces, members, keys, deletions and what was done to them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ from speech_experiment_infra.settings import Settings
 from speech_experiment_projections import control
 from speech_experiment_projections.control import Deletion, Key, Member, Workspace
 from speech_experiment_projections.recorded import Recorded
-from speech_experiment_schemas.control import (
-    DELETABLE,
-    MemberAdded,
-    MemberRemoved,
-    SubjectDeleted,
-    SubjectRestored,
-)
+from speech_experiment_schemas.control import MemberAdded, MemberRemoved
 
-from .postgres_sink import PostgresSink
+from .control_history import AuditTrail, DeletionHistory, deletable
+from .postgres_sink import PostgresSink, Rows
 from .sink import Sink
 from .sql import columns, microseconds, statement
 from .tables import Table
-
-VERSION = 1
 
 State = TypeVar("State", bound="tuple[Any, ...]")
 Id = tuple[Any, ...]
@@ -50,12 +43,6 @@ def _key_of(recorded: Recorded) -> Id | None:
 def _member_of(recorded: Recorded) -> Id | None:
     payload = recorded.payload
     return (recorded.subject, payload.workspace) if isinstance(payload, MemberAdded | MemberRemoved) else None
-
-
-def _deletion_of(recorded: Recorded) -> Id | None:
-    kind, subject = recorded.envelope.subject
-    concerned = isinstance(recorded.payload, SubjectDeleted | SubjectRestored) and kind in DELETABLE
-    return (kind, subject) if concerned else None
 
 
 _KINDS: tuple[_Kind[Any], ...] = (
@@ -115,7 +102,7 @@ _KINDS: tuple[_Kind[Any], ...] = (
         },
         ("kind", "id"),
         control.deletion,
-        _deletion_of,
+        deletable,
     ),
 )
 
@@ -171,20 +158,21 @@ class ControlRows:
     """What one batch changes."""
 
     def __init__(self, schema: str) -> None:
-        self._kinds = [_States(kind, schema) for kind in _KINDS]
+        states = [_States(kind, schema) for kind in _KINDS]
+        self._parts: list[Rows] = [*states, DeletionHistory(schema), AuditTrail(schema)]
 
     async def load(self, connection: Any, events: Sequence[Recorded]) -> None:
-        for kind in self._kinds:
-            await kind.load(connection, events)
+        for part in self._parts:
+            await part.load(connection, events)
 
     def apply(self, recorded: Recorded) -> None:
-        for kind in self._kinds:
-            kind.apply(recorded)
+        for part in self._parts:
+            part.apply(recorded)
 
     async def save(self, connection: Any) -> None:
-        for kind in self._kinds:
-            await kind.save(connection)
+        for part in self._parts:
+            await part.save(connection)
 
 
-def create(settings: Settings, version: int = VERSION) -> Sink:
+def create(settings: Settings, version: int) -> Sink:
     return PostgresSink(settings, name="control", version=version, topic="control", rows=ControlRows)

@@ -42,9 +42,20 @@ _LINKS = Table(
     {"experiment_id": "uuid", "kind": "text", "target": "uuid"},
     ("experiment_id", "kind", "target"),
 )
+_VERSIONS = Table(
+    "experiment_versions",
+    {"experiment_id": "uuid", "partition": "int", "from_offset": "bigint", "state": "bytea"},
+    ("experiment_id", "from_offset"),
+)
+_MET = Table(
+    "experiment_placeholders",
+    {"experiment_id": "uuid", "partition": "int", "from_offset": "bigint", "state": "bytea"},
+    ("experiment_id", "partition"),
+)
 _SELECT = "select state from {schema}.experiments where id = any($1::uuid[]) order by id for update"
 _EARLIER = """
-t.birth_name is null and t.updated_at = t.created_at and excluded.created_at < t.created_at
+t.birth_name is null and t.updated_at = t.created_at
+and (excluded.created_at, excluded.partition, excluded."offset") < (t.created_at, t.partition, t."offset")
 """
 _MEET = """
 update {schema}.experiments e set last_run_at = greatest(e.last_run_at, n.time)
@@ -60,7 +71,9 @@ class ExperimentBatch:
         self._schema = schema
         self._old: dict[UUID, Experiment] = {}
         self._new: dict[UUID, Experiment] = {}
+        self._versions: list[Experiment] = []
         self._placeholders: dict[UUID, Experiment] = {}
+        self._first_met: dict[tuple[UUID, int], Experiment] = {}
         self._met: dict[tuple[UUID, str], int] = {}
 
     async def load(self, connection: Any, ids: Collection[UUID]) -> None:
@@ -72,13 +85,18 @@ class ExperimentBatch:
         if isinstance(recorded.payload, ExperimentEvent):
             subject = recorded.subject
             known = self._new.get(subject) or self._old.get(subject) or self._placeholders.get(subject)
-            self._new[subject] = experiments.evolve(known, recorded)
+            experiment = experiments.evolve(known, recorded)
+            self._new[subject] = experiment
+            if (experiment.partition, experiment.offset) == (recorded.partition, recorded.offset):
+                self._versions.append(experiment)
 
     def meet_run(self, recorded: Recorded) -> None:
         """Notes that a run began in an experiment, which may not be known yet."""
         started = recorded.payload
         if isinstance(started, RunStarted):
-            self._placeholders.setdefault(started.experiment, experiments.of_run(recorded, started))
+            met = experiments.of_run(recorded, started)
+            self._first_met.setdefault((met.id, met.partition), met)
+            self._placeholders[met.id] = min(self._placeholders.get(met.id, met), met, key=experiments.age)
             key = (started.experiment, recorded.workspace)
             self._met[key] = max(recorded.time, self._met.get(key, 0))
 
@@ -87,6 +105,7 @@ class ExperimentBatch:
         changed = [self._new[each] for each in sorted(self._new)]
         await _EXPERIMENTS.upsert(connection, self._schema, map(_row, changed))
         await self._save_links(connection, changed)
+        await _VERSIONS.insert(connection, self._schema, map(_version, self._versions))
         met = [(each, workspace, moment(time)) for (each, workspace), time in sorted(self._met.items())]
         if met:
             await connection.execute(statement(_MEET, self._schema), *columns(met, 3))
@@ -96,6 +115,8 @@ class ExperimentBatch:
         named = [each for key, each in sorted(self._placeholders.items()) if key not in self._new]
         rows = map(_row, named)
         await _EXPERIMENTS.upsert(connection, self._schema, rows, where=_EARLIER)
+        first = [self._first_met[key] for key in sorted(self._first_met)]
+        await _MET.add(connection, self._schema, map(_version, first))
 
     async def _save_links(self, connection: Any, changed: Iterable[Experiment]) -> None:
         gone: list[tuple[UUID, str, UUID]] = []
@@ -111,3 +132,7 @@ class ExperimentBatch:
 
 def _row(experiment: Experiment) -> tuple[Any, ...]:
     return (*experiment_row(experiment), experiments.dump(experiment))
+
+
+def _version(experiment: Experiment) -> tuple[Any, ...]:
+    return experiment.id, experiment.partition, experiment.offset, experiments.dump(experiment)

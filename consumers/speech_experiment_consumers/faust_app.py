@@ -24,6 +24,7 @@ from faust.types import TP, ConsumerMessage
 
 from speech_experiment_infra.settings import Settings
 
+from .failpoints import failpoint
 from .feed import Bundle, Feed
 from .sink import Incoming
 
@@ -174,6 +175,7 @@ def build_app(
     @app.agent(source, name=group, concurrency=1)
     async def read(stream: Any) -> None:
         async for bundle in stream.noack():
+            failpoint("worker.agent")
             feed.put(bundle)
 
     return app

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
 
-from speech_experiment_projections import ledger
-from speech_experiment_projections.intervals import Intervals, from_multirange, to_multirange
-from speech_experiment_projections.ledger import Entry
+from speech_experiment_projections.intervals import from_multirange, to_multirange
+from speech_experiment_projections.ledger import Account, Accounts, Entry, account_of
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.run_rows import signed64
 from speech_experiment_projections.texts import clean_text, to_json
-from speech_experiment_schemas import Envelope
 from speech_experiment_schemas.ids import producer_hash
 from speech_experiment_schemas.producers import CloseReason, ProducerClosed, ProducerOpened
 
@@ -26,6 +24,7 @@ _FIELDS = (
     ("subject_kind", "text"),
     ("subject_id", "uuid"),
     ("run_id", "uuid"),
+    ("workspace", "text"),
     ("partition", "int"),
     ("first_offset", "bigint"),
     ("last_offset", "bigint"),
@@ -39,93 +38,113 @@ _FIELDS = (
     ("host", "text"),
     ("pid", "bigint"),
     ("client", "text"),
+    ("launch", "text"),
     ("opened_at", "timestamptz"),
+    ("opened_offset", "bigint"),
     ("closed_at", "timestamptz"),
     ("close_reason", "text"),
     ("last_seq", "bigint"),
+    ("last_call", "bigint"),
     ("problems", "text"),
     ("first_seen", "timestamptz"),
     ("last_seen", "timestamptz"),
 )
-_OPENING = ("role", "rank", "world_size", "attempt", "host", "pid", "client")
+_OPENING = ("role", "rank", "world_size", "attempt", "host", "pid", "client", "launch")
 _CASTS = {"received": "::int8multirange", "voided": "::int8multirange", "problems": "::jsonb"}
 _NAMES = ", ".join(name for name, _ in _FIELDS)
 _VALUES = ", ".join(f"n.{name}{_CASTS.get(name, '')}" for name, _ in _FIELDS)
 _ARRAYS = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(_FIELDS, 1))
-_CHANGES = ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS[5:])
+_CHANGES = ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS[6:])
 
 _SELECT = f"""
 select {_NAMES.replace("received", "received::text").replace("voided", "voided::text")}
-from {{schema}}.ledger where producer = any($1::uuid[]) order by producer for update
+from {{schema}}.ledger
+join unnest($1::uuid[], $2::uuid[], $3::text[]) as n (p, r, w)
+    on producer = n.p and run_id is not distinct from n.r and workspace = n.w
+order by producer, run_id, workspace for update of ledger
 """  # noqa: S608 - made of the constants above
+_OWNERS = """
+select distinct on (run_id) run_id, workspace from {schema}.ledger where run_id = any($1::uuid[])
+"""
 _SAVE = f"""
 insert into {{schema}}.ledger ({_NAMES}) select {_VALUES} from unnest({_ARRAYS}) as n ({_NAMES})
-on conflict (producer) do update set {_CHANGES}
+on conflict (producer, run_id, workspace) do update set {_CHANGES}
 """  # noqa: S608
 _RESERVE = f"""
 insert into {{schema}}.ledger ({_NAMES}) select {_VALUES} from unnest({_ARRAYS}) as n ({_NAMES})
-on conflict (producer) do nothing
+on conflict (producer, run_id, workspace) do nothing
 """  # noqa: S608
 
 
-class Ledger:
+class Ledger(Accounts):
     """The entries of a batch's producers, within one transaction."""
 
-    def __init__(self, entries: dict[UUID, Entry]) -> None:
-        self._entries = entries
-        self._changed: dict[UUID, None] = {}
+    def __init__(
+        self, entries: dict[Account, Entry] | None = None, owners: dict[UUID, str] | None = None
+    ) -> None:
+        super().__init__(entries, owners)
+        self._changed: dict[Account, None] = {}
 
     @classmethod
-    async def load(cls, connection: Any, schema: str, envelopes: Iterable[Envelope]) -> Ledger:
-        """Reads, and locks until the end of the transaction, the entries of the envelopes' producers.
+    async def load(cls, connection: Any, schema: str, events: Iterable[Recorded]) -> Ledger:
+        """Reads, and locks until the end of the transaction, the entries of the events' accounts.
 
-        Only producers that are not about one run may write to several partitions; their entries are
-        made before they are locked, so that two workers who meet a new one wait for each other.
+        Only accounts that are not about one run may be written in several partitions; their entries
+        are made before they are locked, so that two workers who meet a new one wait for each other.
         """
-        seen = {envelope.producer: envelope for envelope in envelopes}
-        entries = await _select(connection, schema, seen)
+        seen = {account_of(event): event for event in events}
+        entries = await read_entries(connection, schema, seen)
         shared = [
-            _blank(envelope)
-            for producer, envelope in sorted(seen.items())
-            if producer not in entries and envelope.run_id is None
+            _blank(seen[account])
+            for account in sorted(account for account in seen if account[1] is None)
+            if account not in entries
         ]
         if shared:
             await connection.execute(statement(_RESERVE, schema), *columns(map(_row, shared), len(_FIELDS)))
-            entries |= await _select(connection, schema, [entry.producer for entry in shared])
-        return cls(entries)
-
-    def admit(self, envelope: Envelope) -> Intervals:
-        """The part of the record's range that was not received before."""
-        return ledger.admit(self._entries.get(envelope.producer), envelope)
-
-    def entry(self, producer: UUID) -> Entry | None:
-        return self._entries.get(producer)
+            entries |= await read_entries(connection, schema, map(_account, shared))
+        runs = {account[1] for account in seen if account[1] is not None}
+        return cls(entries, await read_owners(connection, schema, runs))
 
     def record(self, recorded: Recorded) -> Entry:
-        """Notes a record that was admitted and projected."""
-        producer = recorded.envelope.producer
-        entry = self._entries.get(producer)
-        known = None if entry is None or not entry.received else entry
-        self._entries[producer] = ledger.evolve(known, recorded)
-        self._changed[producer] = None
-        return self._entries[producer]
+        self._changed[account_of(recorded)] = None
+        return super().record(recorded)
 
     async def save(self, connection: Any, schema: str) -> None:
-        rows = [_row(self._entries[producer]) for producer in sorted(self._changed)]
+        rows = [_row(self.entries[account]) for account in sorted(self._changed, key=_order)]
         if rows:
             await connection.execute(statement(_SAVE, schema), *columns(rows, len(_FIELDS)))
 
 
-async def _select(connection: Any, schema: str, producers: Iterable[UUID]) -> dict[UUID, Entry]:
-    rows = await connection.fetch(statement(_SELECT, schema), list(producers))
-    return {entry.producer: entry for entry in map(_entry, rows)}
+async def read_entries(connection: Any, schema: str, accounts: Iterable[Account]) -> dict[Account, Entry]:
+    """The entries of the accounts, locked until the end of the transaction."""
+    rows = await connection.fetch(statement(_SELECT, schema), *columns(accounts, 3))
+    return {_account(entry): entry for entry in map(_entry, rows)}
 
 
-def _blank(envelope: Envelope) -> Entry:
+async def read_owners(connection: Any, schema: str, runs: Collection[UUID]) -> dict[UUID, str]:
+    """run → workspace, for the runs among those given that the topic has a record of."""
+    if not runs:
+        return {}
+    rows = await connection.fetch(statement(_OWNERS, schema), list(runs))
+    return {row["run_id"]: row["workspace"] for row in rows}
+
+
+def _account(entry: Entry) -> Account:
+    return entry.producer, entry.run, entry.workspace
+
+
+def _order(account: Account) -> tuple[UUID, UUID, str]:
+    producer, run, workspace = account
+    return producer, run or UUID(int=0), workspace
+
+
+def _blank(recorded: Recorded) -> Entry:
+    producer, run, workspace = account_of(recorded)
     return Entry(
-        producer=envelope.producer,
-        subject=envelope.subject,
-        run=None,
+        producer=producer,
+        subject=recorded.envelope.subject,
+        run=run,
+        workspace=workspace,
         partition=0,
         first_offset=0,
         last_offset=0,
@@ -142,6 +161,7 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.subject[0],
         entry.subject[1],
         entry.run,
+        entry.workspace,
         entry.partition,
         entry.first_offset,
         entry.last_offset,
@@ -150,9 +170,11 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.digest,
         *_opening(opened),
         None if entry.opened_at is None else moment(entry.opened_at),
+        entry.opened_offset,
         None if entry.closed_at is None else moment(entry.closed_at),
         closed.reason if closed else None,
         entry.last_seq,
+        entry.last_call,
         to_json(closed.problems if closed else {}),
         moment(entry.first_seen),
         moment(entry.last_seen),
@@ -162,8 +184,8 @@ def _row(entry: Entry) -> tuple[Any, ...]:
 def _opening(opened: ProducerOpened | None) -> tuple[Any, ...]:
     if opened is None:
         return (None,) * len(_OPENING)
-    values = (getattr(opened, name) for name in _OPENING)
-    return tuple(clean_text(value) if isinstance(value, str) else value for value in values)
+    values = msgspec.structs.asdict(opened) | {"launch": opened.launch or None}
+    return tuple(clean_text(each) if isinstance(each, str) else each for each in map(values.get, _OPENING))
 
 
 def _entry(row: Any) -> Entry:
@@ -171,6 +193,7 @@ def _entry(row: Any) -> Entry:
         producer=row["producer"],
         subject=(row["subject_kind"], row["subject_id"]),
         run=row["run_id"],
+        workspace=row["workspace"],
         partition=row["partition"],
         first_offset=row["first_offset"],
         last_offset=row["last_offset"],
@@ -181,16 +204,18 @@ def _entry(row: Any) -> Entry:
         digest=row["digest"] or bytes(32),
         opened=_opened(row),
         opened_at=_time(row["opened_at"]),
+        opened_offset=row["opened_offset"],
         closed=_closed(row),
         closed_at=_time(row["closed_at"]),
         last_seq=row["last_seq"],
+        last_call=row["last_call"],
     )
 
 
 def _opened(row: Any) -> ProducerOpened | None:
     if row["role"] is None:
         return None
-    return ProducerOpened(**{name: row[name] for name in _OPENING})
+    return ProducerOpened(**{name: row[name] for name in _OPENING if row[name] is not None})
 
 
 def _closed(row: Any) -> ProducerClosed | None:

@@ -14,8 +14,6 @@ from .postgres_sink import PostgresSink
 from .run_tables import RunBatch
 from .sink import Sink
 
-VERSION = 1
-
 
 class MetadataRows:
     """Experiments and runs of one batch. Events about anything else leave only their ledger entry."""
@@ -45,5 +43,5 @@ def _subjects(kind: str, events: Sequence[Recorded]) -> set[UUID]:
     return {event.subject for event in events if event.envelope.subject[0] == kind}
 
 
-def create(settings: Settings, version: int = VERSION) -> Sink:
+def create(settings: Settings, version: int) -> Sink:
     return PostgresSink(settings, name="metadata", version=version, topic="runs", rows=MetadataRows)

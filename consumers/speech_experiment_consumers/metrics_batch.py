@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
+from speech_experiment_projections.bounds import check_bounds
 from speech_experiment_projections.curves import Speaker
 from speech_experiment_projections.effective import NO_CUTOFFS, Cutoffs, Resume, cutoffs
 from speech_experiment_projections.ledger import Entry
@@ -22,8 +23,6 @@ from .bookkeeping import Books
 from .clickhouse_points import Span
 
 Resumes = dict[UUID, tuple[Resume, ...]]
-
-_INT32, _INT64 = 2**31 - 1, 2**63 - 1
 
 
 class Prepared(NamedTuple):
@@ -61,13 +60,10 @@ class Prepared(NamedTuple):
 
     def speakers_of(self, run: UUID) -> list[Speaker]:
         """The producers of a run that the batch has events of."""
-        producers = {
-            each.recorded.envelope.producer
-            for each in self.books.accepted
-            if each.recorded.envelope.run_id == run
-        }
-        entries = (self.books.ledger.entry(producer) for producer in sorted(producers))
-        return [speaker_of(entry) for entry in entries if entry is not None]
+        of_run = [each.recorded for each in self.books.accepted if each.recorded.envelope.run_id == run]
+        entries = (self.books.ledger.entry_of(each) for each in of_run)
+        found = {entry.producer: entry for entry in entries if entry is not None}
+        return [speaker_of(found[producer]) for producer in sorted(found)]
 
 
 class Collector:
@@ -117,7 +113,7 @@ class Collector:
     def _log(self, recorded: Recorded, payload: MetricsLogged) -> None:
         run, producer = recorded.subject, recorded.envelope.producer
         self._check(run, payload.keys)
-        rank, attempt = self._speaker(producer)
+        rank, attempt = self._speaker(recorded)
         last = self._cut(run).last_step(attempt)
         place = (recorded.partition, recorded.offset)
         parts = admitted(payload, recorded.envelope.seq, recorded.envelope.count, recorded.accepted)
@@ -132,9 +128,9 @@ class Collector:
         if self._colliding and (clash := self._colliding.intersection((run, *keys))):
             raise Refused("collision", f"the 64-bit hash of {next(iter(clash))} is that of another name")
 
-    def _speaker(self, producer: UUID) -> tuple[int, int]:
+    def _speaker(self, recorded: Recorded) -> tuple[int, int]:
         """(rank, attempt)."""
-        entry = self._books.ledger.entry(producer)
+        entry = self._books.ledger.entry_of(recorded)
         opened = None if entry is None else entry.opened
         return (0, 1) if opened is None else (opened.rank, opened.attempt)
 
@@ -154,8 +150,8 @@ class Collector:
 
     def _open(self, recorded: Recorded, payload: ProducerOpened) -> None:
         """An opening that comes after points of its producer tells late whose they are."""
-        entry = self._books.ledger.entry(recorded.envelope.producer)
-        spoken = entry is not None and entry.received
+        entry = self._books.ledger.entry_of(recorded)
+        spoken = entry is not None and entry.received and entry.opened is None
         if spoken and recorded.envelope.subject[0] == "run" and (payload.rank, payload.attempt) != (0, 1):
             self._recompute.add(recorded.subject)
 
@@ -166,29 +162,6 @@ def speaker_of(entry: Entry) -> Speaker:
     if opened is None:
         return Speaker(producer_hash(entry.producer))
     return Speaker(producer_hash(entry.producer), opened.rank, opened.attempt)
-
-
-def check_bounds(recorded: Recorded) -> None:
-    """Raises Refused for numbers and names that the columns of Postgres cannot hold."""
-    payload = recorded.payload
-    if recorded.envelope.last >= _INT64:
-        raise Refused("malformed", "seq: must end below 2**63 - 1")
-    match payload:
-        case ProducerOpened():
-            _check_number("rank", payload.rank, _INT32)
-            _check_number("world_size", payload.world_size, _INT32)
-            _check_number("attempt", payload.attempt, _INT32)
-        case RunResumed():
-            _check_number("attempt", payload.attempt, _INT32)
-            _check_number("from_step", payload.from_step or 0, _INT64)
-        case MetricsLogged():
-            if any("\0" in key for key in payload.keys):
-                raise Refused("malformed", "data.keys: a name of a metric must not contain NUL")
-
-
-def _check_number(field: str, value: int, limit: int) -> None:
-    if not -limit <= value <= limit:
-        raise Refused("malformed", f"data.{field}: must be at most {limit:,}, got {value:,}")
 
 
 def _vector(books: Books) -> dict[int, Span]:

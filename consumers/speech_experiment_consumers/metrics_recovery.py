@@ -24,6 +24,7 @@ from speech_experiment_schemas.metrics import MetricsLogged
 
 from .bookkeeping import Place
 from .clickhouse_points import PointTable, Span, Vector, token
+from .failpoints import failpoint
 from .intake import Accepted, take_in
 from .metrics_batch import Prepared
 from .metrics_writer import Fenced, Writer
@@ -98,11 +99,14 @@ async def _complete(parts: Parts, batch: UUID) -> None:
     }
     records = [record async for record in fetch(parts.settings, parts.place.topic, vector)]
     prepared = await parts.prepare(records, {p: _settled(each) for p, each in positions.items()})
+    failpoint("recovery.before_look")
     inserted = await asyncio.to_thread(parts.table.holds, vector)
+    failpoint("recovery.after_look")
     log.warning(
         "completes the pending vector %s, which %s inserted", vector, "was" if inserted else "was not"
     )
     await parts.writer.finish(prepared._replace(id=batch), inserted=inserted)
+    failpoint("recovery.completed")
 
 
 def _settled(position: Position) -> Position:
@@ -147,7 +151,9 @@ async def _drop_surplus(parts: Parts, position: Position) -> None:
         place = (parts.place.topic, position.partition, position.next_offset)
         log.warning("deletes %d rows at and beyond %s/%d/%d", surplus, *place)
         await _raise_generation(parts, position)
+        failpoint("recovery.before_delete")
         await asyncio.to_thread(parts.table.delete_from, position.partition, position.next_offset)
+        failpoint("recovery.after_delete")
 
 
 async def _rows_offsets(parts: Parts, partitions: Collection[int]) -> Mapping[int, int]:
@@ -161,6 +167,7 @@ async def _rows_offsets(parts: Parts, partitions: Collection[int]) -> Mapping[in
 async def _restore(parts: Parts, position: Position) -> None:
     """Puts back the rows between what ClickHouse still has and the position; Postgres has all it needs."""
     await _raise_generation(parts, position)
+    failpoint("recovery.before_restore")
     current = (await _read(parts, [position.partition]))[position.partition]
     held = await asyncio.to_thread(parts.table.last_offset, current.partition, current.next_offset)
     start = (current.first_offset or 0) if held is None else held + 1
@@ -194,16 +201,19 @@ async def _put_back(parts: Parts, chunk: list[Incoming], position: Position) -> 
     if pieces:
         name = token(parts.place.version, {position.partition: span})
         await asyncio.to_thread(parts.table.insert, rows(pieces).table(), name)
+        failpoint("recovery.put_back")
 
 
 def _missing_pieces(table: PointTable, logged: list[Recorded]) -> list[Piece]:
     """Of each call the first delivery, where no row of it is in the table."""
-    present: set[tuple[int, int]] = set()
-    for run in {event.subject for event in logged}:
-        of_run = [event.envelope for event in logged if event.subject == run]
-        span = (min(each.seq for each in of_run), max(each.last for each in of_run))
-        present |= table.seqs(run_hash(run), [producer_hash(each.producer) for each in of_run], *span)
-    return [piece for event in logged for piece in _pieces(event, present)]
+    pieces: list[Piece] = []
+    for run in sorted({event.subject for event in logged}):
+        of_run = [event for event in logged if event.subject == run]
+        producers = [producer_hash(each.envelope.producer) for each in of_run]
+        span = (min(each.envelope.seq for each in of_run), max(each.envelope.last for each in of_run))
+        present = table.seqs(run_hash(run), producers, *span)
+        pieces += [piece for event in of_run for piece in _pieces(event, present)]
+    return pieces
 
 
 def _pieces(event: Recorded, present: set[tuple[int, int]]) -> list[Piece]:

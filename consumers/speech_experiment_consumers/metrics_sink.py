@@ -21,13 +21,13 @@ import stamina
 
 from speech_experiment_infra.connections import clickhouse, postgres_pool
 from speech_experiment_infra.settings import Settings
-from speech_experiment_projections.ledger import Entry
+from speech_experiment_projections.ledger import Account, Entry, account_of
 
 from .bookkeeping import Books, Place
 from .clickhouse_points import PointTable
 from .dead_letters import PoisonGuard, recall_guard
 from .intake import Accepted, Letter, take_in
-from .ledger_store import Ledger
+from .ledger_store import Ledger, read_entries, read_owners
 from .metrics_batch import Collector, Prepared, Resumes
 from .metrics_memory import keep_memory
 from .metrics_recovery import Parts, recover
@@ -41,7 +41,6 @@ from .worker_rows import save_status
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 FULL_BATCH_POINTS = 400_000
 _REMEMBERED = 4_000
 
@@ -52,9 +51,11 @@ class MetricsSink:
     name = "metrics"
     topic = "metrics"
     limits = Limits(records=5_000, bytes=12 << 20, waiting=16 << 20, fetch=8 << 20, gather=0.03)
+    bulk = Limits(records=20_000, bytes=24 << 20, waiting=48 << 20)
 
-    def __init__(self, settings: Settings, version: int = VERSION) -> None:
+    def __init__(self, settings: Settings, version: int) -> None:
         self.version = version
+        self.points = 0
         self._settings = settings
         self._place = Place(self.name, version, self.topic, settings.partitions, "")
         self._open = AsyncExitStack()
@@ -68,7 +69,8 @@ class MetricsSink:
     def _forget(self, positions: Positions, guard: PoisonGuard) -> None:
         self._positions = positions
         self._guard = guard
-        self._entries: dict[UUID, Entry] = {}
+        self._entries: dict[Account, Entry] = {}
+        self._owners: dict[UUID, str] = {}
         self._resumes: Resumes = {}
 
     async def open(self, cluster_id: str) -> None:
@@ -130,7 +132,11 @@ class MetricsSink:
         self._advance(prepared)
         self._flight = asyncio.create_task(self._writer.finish(prepared))
         self._flight.add_done_callback(self._landed)
-        await asyncio.sleep(pause_after(0 if prepared.rows is None else len(prepared.rows)))
+        points = 0 if prepared.rows is None else len(prepared.rows)
+        self.points += points
+        await asyncio.sleep(pause_after(points))
+
+    write_ahead = write
 
     async def _prepare(self, records: list[Incoming], positions: Positions) -> Prepared:
         """Everything about the records but the writing; they follow on what was prepared before."""
@@ -142,7 +148,7 @@ class MetricsSink:
             self._place,
             {partition: positions[partition] for partition in touched},
             records,
-            Ledger(dict(self._entries)),
+            Ledger(dict(self._entries), dict(self._owners)),
             self._guard.copy(),
         )
         books.letters = [each for each in taken if isinstance(each, Letter)]
@@ -158,25 +164,26 @@ class MetricsSink:
         for each in books.accepted:
             if each.recorded.envelope.run_id is not None:
                 books.project_one(each, collector.apply)
-        self._resumes = resumes
+        self._resumes, self._owners = resumes, books.ledger.owners
         return collector.prepare()
 
     async def _recall(self, accepted: list[Accepted]) -> set[str | UUID]:
         """Reads what is not remembered of the records' producers and runs; returns names that collide."""
-        envelopes = [each.recorded.envelope for each in accepted if each.recorded.envelope.run_id]
-        unknown = {e.producer: e for e in envelopes if e.producer not in self._entries}
-        runs = {e.run_id for e in envelopes if e.run_id and e.run_id not in self._resumes}
+        accounts = {account_of(each.recorded) for each in accepted if each.recorded.envelope.run_id}
+        unknown = accounts - self._entries.keys()
+        runs = {run for _, run, _ in accounts if run is not None} - self._resumes.keys()
         keys = self._writer.unknown_keys(accepted)
         if not (unknown or runs or keys):
             return set()
         async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
             with attempt:
                 async with self._pool.acquire() as connection:
-                    ledger = await Ledger.load(connection, self._place.schema, unknown.values())
+                    entries = await read_entries(connection, self._place.schema, unknown)
+                    owners = await read_owners(connection, self._place.schema, runs)
                     resumes = await read_attempts(connection, self._place.schema, runs)
                     colliding = await collisions(connection, self._place.schema, keys, runs)
-        found = {producer: ledger.entry(producer) for producer in unknown}
-        self._entries |= {producer: entry for producer, entry in found.items() if entry is not None}
+        self._entries |= entries
+        self._owners |= owners
         self._resumes |= resumes
         return colliding
 
@@ -186,14 +193,16 @@ class MetricsSink:
         moved = advance(books.positions, books.records, self._place.cluster_id)
         self._positions = self._positions | moved
         self._guard = books.guard
-        producers = {each.recorded.envelope.producer for each in books.accepted}
+        accounts = {account_of(each.recorded) for each in books.accepted}
         if len(self._entries) > _REMEMBERED:
             self._entries = {}
-        entries = {producer: books.ledger.entry(producer) for producer in producers}
-        self._entries |= {producer: entry for producer, entry in entries.items() if entry is not None}
+        # Those that closed are in Postgres now, unless they closed in this batch, and say no more.
+        self._entries = {each: entry for each, entry in self._entries.items() if entry.closed is None}
+        self._entries |= {each: entry for each in accounts if (entry := books.ledger.entries.get(each))}
         if len(self._resumes) > _REMEMBERED:
-            runs = {each.recorded.envelope.run_id for each in books.accepted}
+            runs = {run for _, run, _ in accounts}
             self._resumes = {run: known for run, known in self._resumes.items() if run in runs}
+            self._owners = {run: owner for run, owner in self._owners.items() if run in runs}
 
     async def _settle(self) -> None:
         """Waits for the batch under way; raises what it failed with."""
@@ -243,6 +252,6 @@ def pause_after(points: int) -> float:
     return max(0.05, 0.25 * min(1.0, points / 100_000))
 
 
-def create(settings: Settings, version: int = VERSION) -> Sink:
+def create(settings: Settings, version: int) -> Sink:
     keep_memory()
     return MetricsSink(settings, version)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from speech_experiment_projections import exact
 from speech_experiment_projections.curves import Speaker
 from speech_experiment_projections.effective import Resume
 from speech_experiment_projections.metrics import Series
@@ -39,7 +40,7 @@ where p.topic = $1 and p.partition = n.p
 _ATTEMPTS = """
 insert into {schema}.attempts (run_id, attempt, from_step, partition, "offset", time)
 select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::int[], $5::bigint[], $6::timestamptz[])
-on conflict (run_id, attempt) do update set from_step = least(attempts.from_step, excluded.from_step)
+on conflict do nothing
 """
 _NO_STEP = "-9223372036854775808"
 _NEWER = f"""(coalesce(excluded.last_step, {_NO_STEP}), excluded."offset", excluded.last_seq)
@@ -66,10 +67,10 @@ insert into {{schema}}.summaries as s
 select run_id, key, rank, points, nans, last_value, nullif(last_step, {_NO_STEP}),
     timestamptz 'epoch' + greatest(least(last_time, {_YEAR_9999}), {_YEAR_1}) * interval '1 microsecond',
     last_seq, "offset", nullif(min_value, 'NaN'), nullif(min_step, {_NO_STEP}),
-    nullif(max_value, 'NaN'), nullif(max_step, {_NO_STEP}), sum_value
+    nullif(max_value, 'NaN'), nullif(max_step, {_NO_STEP}), sum_value::numeric
 from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::float8[], $7::bigint[],
     $8::bigint[], $9::bigint[], $10::bigint[], $11::float8[], $12::bigint[], $13::float8[], $14::bigint[],
-    $15::float8[]) as n (run_id, key, rank, points, nans, last_value, last_step, last_time, last_seq, "offset",
+    $15::text[]) as n (run_id, key, rank, points, nans, last_value, last_step, last_time, last_seq, "offset",
     min_value, min_step, max_value, max_step, sum_value)
 on conflict (run_id, key, rank) do update set
     count = s.count + excluded.count,
@@ -159,21 +160,15 @@ async def save_rows_offsets(connection: Any, schema: str, topic: str, offsets: M
 
 
 async def save_attempts(connection: Any, schema: str, resumes: Sequence[Recorded]) -> None:
-    rows: dict[tuple[UUID, int], tuple[Any, ...]] = {}
+    """Adds a row for each announcement."""
+    rows = []
     for recorded in resumes:
         payload = recorded.payload
         assert isinstance(payload, RunResumed)  # noqa: S101 - the batch collects only these
-        before = rows.get((recorded.subject, payload.attempt))
-        steps = [step for step in (payload.from_step, before and before[2]) if step is not None]
         place = (recorded.partition, recorded.offset, moment(recorded.time))
-        rows[recorded.subject, payload.attempt] = (
-            recorded.subject,
-            payload.attempt,
-            min(steps, default=None),
-            *place,
-        )
+        rows.append((recorded.subject, payload.attempt, payload.from_step, *place))
     if rows:
-        await connection.execute(statement(_ATTEMPTS, schema), *columns(rows.values(), 6))
+        await connection.execute(statement(_ATTEMPTS, schema), *columns(rows, 6))
 
 
 async def save_summaries(connection: Any, schema: str, summaries: Summaries) -> None:
@@ -184,7 +179,8 @@ async def save_summaries(connection: Any, schema: str, summaries: Summaries) -> 
             [series.run for series in summaries.series],
             [series.key for series in summaries.series],
             [series.rank for series in summaries.series],
-            *summaries[1:],
+            *summaries[1:-1],
+            list(map(exact.to_text, summaries.sum)),
         )
 
 

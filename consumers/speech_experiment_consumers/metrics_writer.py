@@ -9,14 +9,16 @@ from uuid import UUID
 
 import stamina
 
+from speech_experiment_projections.bounds import check_bounds
 from speech_experiment_projections.summaries import Summary, columns_of
 from speech_experiment_schemas.metrics import MetricsLogged
 
 from .bookkeeping import Books, Place
 from .clickhouse_points import PointTable, Vector, token
+from .failpoints import failpoint
 from .intake import Accepted
 from .ledger_store import Ledger
-from .metrics_batch import Prepared, check_bounds
+from .metrics_batch import Prepared
 from .metrics_recompute import recompute
 from .metrics_tables import (
     forget_run,
@@ -79,14 +81,18 @@ class Writer:
             for partition, position in current.items()
         ]
         await save_positions(connection, schema, self._place.topic, pending)
+        failpoint("metrics.before_pending")
 
     async def finish(self, prepared: Prepared, *, inserted: bool = False) -> None:
         """Inserts, unless that was done, and advances; raises Fenced."""
         if prepared.rows is not None and not inserted:
             name = token(self._place.version, prepared.vector)
+            failpoint("metrics.before_insert")
             await asyncio.to_thread(self._table.insert, prepared.rows.table(), name)
+            failpoint("metrics.after_insert")
         recomputed = {run: await self._recompute(run, prepared) for run in sorted(prepared.recompute)}
         await self._transact(lambda connection: self._advance(connection, prepared, recomputed))
+        failpoint("metrics.after_advance")
         self._remember(prepared)
 
     def _remember(self, prepared: Prepared) -> None:
@@ -126,13 +132,14 @@ class Writer:
         await self._admit_unbound(connection, prepared)
         await prepared.books.close(connection)
         await save_rows_offsets(connection, schema, self._place.topic, prepared.rows_offsets)
+        failpoint("metrics.before_advance")
 
     async def _admit_unbound(self, connection: Any, prepared: Prepared) -> None:
         """Events about no run: their producers may write to several partitions, so the ledger is locked."""
         unbound = [each for each in prepared.books.accepted if each.recorded.envelope.run_id is None]
         if unbound:
-            envelopes = [each.recorded.envelope for each in unbound]
-            ledger = await Ledger.load(connection, self._place.schema, envelopes)
+            events = [each.recorded for each in unbound]
+            ledger = await Ledger.load(connection, self._place.schema, events)
             books = Books(self._place, {}, [], ledger, prepared.books.guard.copy())
             for each in unbound:
                 books.project_one(each, check_bounds)

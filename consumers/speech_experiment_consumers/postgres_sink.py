@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import asyncpg
@@ -17,6 +17,8 @@ from speech_experiment_projections.recorded import Recorded
 
 from .bookkeeping import Books, Place
 from .dead_letters import PoisonGuard, recall_guard
+from .failpoints import failpoint
+from .intake import Accepted, Letter, take_in
 from .positions import check_log, read_positions
 from .sink import Incoming, Limits
 from .status import Status
@@ -33,6 +35,7 @@ TRANSIENT = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg makes of a session that ended between two of its messages
     OSError,
     TimeoutError,
 )
@@ -58,6 +61,19 @@ def patiently() -> Any:
     )
 
 
+@asynccontextmanager
+async def postgres(settings: Settings) -> AsyncIterator[Any]:
+    """One connection's pool, once Postgres answers; raises what keeps it away for longer than RETRY_SECONDS."""
+    async with AsyncExitStack() as stack:
+        async for attempt in patiently():
+            with attempt:
+                pool = await stack.enter_async_context(postgres_pool(settings, min_size=1, max_size=1))
+        yield pool
+
+
+Taken = Accepted | Letter
+
+
 class Rows(Protocol):
     """The rows of one batch of one projection: read, changed by events, written."""
 
@@ -73,6 +89,9 @@ class Rows(Protocol):
 
 class PostgresSink:
     """A Sink that writes `rows`."""
+
+    bulk = Limits(records=8_000, bytes=24 << 20, waiting=24 << 20)
+    points = 0
 
     def __init__(
         self,
@@ -95,6 +114,7 @@ class PostgresSink:
         self._guard = PoisonGuard()
         self._open = AsyncExitStack()
         self._pool: Any = None
+        self._flight: asyncio.Task[None] | None = None
 
     async def open(self, cluster_id: str) -> None:
         """Raises WrongLog when the positions were taken in another log."""
@@ -106,6 +126,7 @@ class PostgresSink:
         await self.next_offsets(range(self._settings.partitions))
 
     async def next_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        await self._settle()
         async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection:
@@ -115,33 +136,52 @@ class PostgresSink:
         return {partition: position.next_offset for partition, position in positions.items()}
 
     async def write(self, batch: Sequence[Incoming]) -> None:
+        await self._write(self._take_in(batch))
+
+    async def write_ahead(self, batch: Sequence[Incoming]) -> None:
+        taken = await asyncio.to_thread(self._take_in, batch)
+        await self._settle()
+        self._flight = asyncio.create_task(self._write(taken))
+
+    async def _settle(self) -> None:
+        """Waits for the batch under way; raises what it failed with."""
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            await flight
+
+    def _take_in(self, batch: Sequence[Incoming]) -> list[Taken]:
+        """Before the transaction: what holds locks computes as little as it can."""
+        return [take_in(incoming, self._place.partitions) for incoming in batch]
+
+    async def _write(self, taken: list[Taken]) -> None:
         try:
-            await self._transact(batch)
+            await self._transact(taken)
         except BY_DATA as error:
-            await self._divide(batch, error)
+            await self._divide(taken, error)
 
-    async def _divide(self, batch: Sequence[Incoming], error: Exception) -> None:
+    async def _divide(self, taken: list[Taken], error: Exception) -> None:
         """Writes the batch in halves, down to the record that the tables refuse: that one is parked."""
-        if len(batch) == 1:
-            await self._transact(batch, refused=error)
+        if len(taken) == 1:
+            await self._transact(taken, refused=error)
             return
-        middle = len(batch) // 2
-        await self.write(batch[:middle])
-        await self.write(batch[middle:])
+        middle = len(taken) // 2
+        await self._write(taken[:middle])
+        await self._write(taken[middle:])
 
-    async def _transact(self, batch: Sequence[Incoming], refused: Exception | None = None) -> None:
+    async def _transact(self, taken: list[Taken], refused: Exception | None = None) -> None:
         async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    guard = await self._apply(connection, batch, refused)
+                    guard = await self._apply(connection, taken, refused)
+                    failpoint("postgres.before_commit")
+                failpoint("postgres.after_commit")
                 self._guard = guard
 
-    async def _apply(
-        self, connection: Any, batch: Sequence[Incoming], refused: Exception | None
-    ) -> PoisonGuard:
-        books = await Books.open(connection, self._place, batch, self._guard.copy())
+    async def _apply(self, connection: Any, taken: list[Taken], refused: Exception | None) -> PoisonGuard:
+        books = await Books.open(connection, self._place, taken, self._guard.copy())
         if not books.records:
             return books.guard
+        failpoint("postgres.locked")
         if refused is None:
             rows = self._rows(self._place.schema)
             await rows.load(connection, [each.recorded for each in books.accepted])
@@ -161,4 +201,5 @@ class PostgresSink:
             await save_status(connection, status)
 
     async def close(self) -> None:
+        await self._settle()
         await self._open.aclose()

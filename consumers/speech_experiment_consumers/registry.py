@@ -14,15 +14,21 @@ FACTORIES = {
     "artifacts": "artifacts_sink",
     "control": "control_sink",
     "metrics": "metrics_sink",
+    "scores": "scores_sink",
 }
-"""projection → module here with `VERSION` and `create(settings, version) -> Sink`."""
+"""projection → module here with `create(settings, version) -> Sink`."""
 
 
-def create_sink(settings: Settings, name: str) -> Sink:
-    """The sink of NAME, or of NAME:VERSION."""
-    name, _, version = name.partition(":")
+def known(name: str) -> str:
+    """The name again; raises LookupError when it is no projection."""
     if name not in FACTORIES:
         raise LookupError(f"{name!r} is no projection; there are {', '.join(FACTORIES)}")
-    module = import_module(f".{FACTORIES[name]}", __package__)
+    return name
+
+
+def create_sink(settings: Settings, version: str) -> Sink:
+    """The sink of NAME:VERSION."""
+    name, _, number = version.partition(":")
+    module = import_module(f".{FACTORIES[known(name)]}", __package__)
     create: Callable[[Settings, int], Sink] = module.create
-    return create(settings, int(version or module.VERSION))
+    return create(settings, int(number))

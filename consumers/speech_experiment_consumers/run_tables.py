@@ -9,12 +9,13 @@ from uuid import UUID
 import msgspec
 
 from speech_experiment_projections import runs
+from speech_experiment_projections.contacts import MOST_BYTES, Beat, contacts
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.run_rows import derived_columns, run_row
-from speech_experiment_projections.runs import LIGHT, Run
+from speech_experiment_projections.runs import Run, Version
 from speech_experiment_projections.texts import clean_text, to_json
-from speech_experiment_projections.trees import Param, params
-from speech_experiment_schemas.runs import RunOutput
+from speech_experiment_projections.trees import params
+from speech_experiment_schemas.runs import RunHeartbeat, RunOutput
 
 from .sql import columns, microseconds, moment, statement
 from .tables import Table
@@ -38,6 +39,7 @@ _RUNS = Table(
         "config": "jsonb",
         "environment": "jsonb",
         "problems": "jsonb",
+        "concurrent": "jsonb",
         "created_at": "time",
         "started_at": "time",
         "finished_at": "time",
@@ -81,7 +83,12 @@ _LINKS = Table(
     "run_links", {"run_id": "uuid", "kind": "text", "target": "uuid"}, ("run_id", "kind", "target")
 )
 _OUTPUT = ("run_id", "partition", "offset", "producer", "channel", "first", "lines", "time")
-_VERSIONS = ("run_id", "partition", "from_offset", "to_offset", "state")
+_VERSIONS = ("run_id", "partition", "from_offset", "to_offset", "state", "config", "environment")
+_CONTACTS = Table(
+    "run_contacts",
+    {"run_id": "uuid", "from_offset": "bigint", "problems": "jsonb", "beats": "bytea"},
+    ("run_id", "from_offset"),
+)
 
 _SELECT = """
 select state, heartbeat_at, problems::text as problems, updated_at, last_offset
@@ -102,17 +109,30 @@ where v.run_id = n.run_id and v.from_offset = n.from_offset
 """
 
 
+_PROLONG = """
+update {schema}.run_contacts c set beats = c.beats || n.beats
+from unnest($1::uuid[], $2::text[], $3::bytea[]) as n (run_id, problems, beats)
+where c.run_id = n.run_id and c.problems = n.problems::jsonb and octet_length(c.beats) < $4
+  and c.from_offset = (select max(l.from_offset) from {schema}.run_contacts l where l.run_id = n.run_id)
+returning c.run_id
+"""
+
+
+_Side = Mapping[tuple[Any, ...], tuple[Any, ...]]
+"""Key (after the run) → other columns, of a run's rows in a side table."""
+
+
 class _Version:
     """A state and the offsets between which it was current."""
 
-    __slots__ = ("from_offset", "partition", "run", "state", "to_offset")
+    __slots__ = ("from_offset", "made", "partition", "run", "to_offset")
 
-    def __init__(self, run: Run, state: bytes) -> None:
+    def __init__(self, run: Run, made: Version) -> None:
         self.run = run.id
         self.partition = run.partition
         self.from_offset = run.version_offset
         self.to_offset: int | None = None
-        self.state = state
+        self.made = made
 
 
 class RunBatch:
@@ -127,6 +147,7 @@ class RunBatch:
         self._old: dict[UUID, Run] = {}
         self._new: dict[UUID, Run] = {}
         self._versions: dict[UUID, list[_Version]] = {}
+        self._beats: dict[UUID, list[tuple[Beat, str]]] = {}
         self._output: list[tuple[Any, ...]] = []
 
     async def load(self, connection: Any, ids: Collection[UUID]) -> None:
@@ -137,10 +158,13 @@ class RunBatch:
     def apply(self, recorded: Recorded) -> None:
         known = self._new.get(recorded.subject) or self._old.get(recorded.subject)
         run = runs.evolve(known, recorded)
-        light = known is not None and isinstance(recorded.payload, LIGHT)
-        version = None if light else _Version(run, runs.dump(run))
+        light = known is not None and run.version_offset != recorded.offset
+        version = None if light else _Version(run, runs.dump_version(run, known))
         if isinstance(recorded.payload, RunOutput):
             self._output.append(_output(recorded, recorded.payload))
+        if isinstance(recorded.payload, RunHeartbeat):
+            beat = Beat(recorded.offset, recorded.time)
+            self._beats.setdefault(run.id, []).append((beat, to_json(run.problems)))
         self._new[run.id] = run
         if version is not None:
             self._add_version(version)
@@ -153,15 +177,23 @@ class RunBatch:
 
     async def save(self, connection: Any) -> None:
         whole = [self._new[each] for each in self._new if each in self._versions]
-        await _RUNS.upsert(connection, self._schema, map(self._row, whole))
+        await _RUNS.copy(connection, self._schema, [self._row(run) for run in whole if self._is_new(run)])
+        await _RUNS.upsert(
+            connection, self._schema, [self._row(run) for run in whole if not self._is_new(run)]
+        )
         await self._touch(connection)
         await self._save_side_tables(connection, whole)
         await self._save_versions(connection)
+        await self._save_contacts(connection)
         await self._copy(connection, "run_output", self._output, _OUTPUT)
+
+    def _is_new(self, run: Run) -> bool:
+        """Whether no table has a row of it: a run lies in one partition, whose position this batch has locked."""
+        return run.id not in self._old
 
     def _row(self, run: Run) -> tuple[Any, ...]:
         derived = msgspec.structs.astuple(derived_columns(run))
-        return (*run_row(run), *derived, self._versions[run.id][-1].state)
+        return (*run_row(run), *derived, runs.dump(run))
 
     async def _touch(self, connection: Any) -> None:
         rows = [
@@ -184,14 +216,15 @@ class RunBatch:
         for run in whole:
             old = self._old.get(run.id)
             if old is None or old.config != run.config:
-                param.add(run.id, _params(old), _params(run))
+                param.add(run.id, None if old is None else _params(old), _params(run))
             if old is None or old.tags != run.tags:
-                tag.add(run.id, _tags(old), _tags(run))
+                tag.add(run.id, None if old is None else _tags(old), _tags(run))
             if old is None or old.links != run.links:
-                link.add(run.id, _links(old), _links(run))
+                link.add(run.id, None if old is None else _links(old), _links(run))
         for table, difference in ((_PARAMS, param), (_TAGS, tag), (_LINKS, link)):
             await table.delete(connection, self._schema, difference.gone)
             await table.upsert(connection, self._schema, difference.come)
+            await table.copy(connection, self._schema, difference.new)
 
     async def _save_versions(self, connection: Any) -> None:
         closed = [
@@ -202,11 +235,23 @@ class RunBatch:
         if closed:
             await connection.execute(statement(_CLOSE, self._schema), *columns(closed, 3))
         rows = [
-            (version.run, version.partition, version.from_offset, version.to_offset, version.state)
+            (version.run, version.partition, version.from_offset, version.to_offset, *version.made)
             for versions in self._versions.values()
             for version in versions
         ]
         await self._copy(connection, "run_versions", rows, _VERSIONS)
+
+    async def _save_contacts(self, connection: Any) -> None:
+        """The first contact of a run prolongs the one that is there, if it can."""
+        found = {run: contacts(beats) for run, beats in self._beats.items()}
+        if not found:
+            return
+        first = [(run, contact.problems, contact.beats) for run, (contact, *_) in found.items()]
+        rows = await connection.fetch(statement(_PROLONG, self._schema), *columns(first, 3), MOST_BYTES)
+        for run in {row["run_id"] for row in rows}:
+            del found[run][0]
+        anew = [(run, *contact) for run, contacts_of_run in found.items() for contact in contacts_of_run]
+        await _CONTACTS.insert(connection, self._schema, anew)
 
     async def _copy(
         self, connection: Any, table: str, rows: list[tuple[Any, ...]], names: tuple[str, ...]
@@ -218,18 +263,18 @@ class RunBatch:
 
 
 class _Difference:
-    """Rows of a side table to delete, by key, and rows to write."""
+    """Rows of a side table to delete, by key, rows to write, and rows of runs that have none yet."""
 
     def __init__(self) -> None:
         self.gone: list[tuple[Any, ...]] = []
         self.come: list[tuple[Any, ...]] = []
+        self.new: list[tuple[Any, ...]] = []
 
-    def add(
-        self,
-        run: UUID,
-        before: Mapping[tuple[Any, ...], tuple[Any, ...]],
-        after: Mapping[tuple[Any, ...], tuple[Any, ...]],
-    ) -> None:
+    def add(self, run: UUID, before: _Side | None, after: _Side) -> None:
+        """before: None for a run that is new."""
+        if before is None:
+            self.new += [(run, *key, *value) for key, value in after.items()]
+            return
         self.gone += [(run, *key) for key in before if key not in after]
         self.come += [(run, *key, *value) for key, value in after.items() if before.get(key) != value]
 
@@ -239,25 +284,22 @@ def _load(row: Any) -> Run:
     return msgspec.structs.replace(
         runs.load(row["state"]),
         heartbeat_at=None if heartbeat is None else microseconds(heartbeat),
-        problems=msgspec.json.decode(row["problems"]),
+        problems=dict(sorted(msgspec.json.decode(row["problems"]).items())),  # jsonb orders by length first
         updated_at=microseconds(row["updated_at"]),
         last_offset=row["last_offset"],
     )
 
 
-def _params(run: Run | None) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    found: dict[str, Param] = {} if run is None else params(run.config)
-    return {(key,): (param.num, param.txt) for key, param in found.items()}
+def _params(run: Run) -> _Side:
+    return {(key,): (param.num, param.txt) for key, param in params(run.config).items()}
 
 
-def _tags(run: Run | None) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    return (
-        {} if run is None else {(clean_text(key),): (clean_text(value),) for key, value in run.tags.items()}
-    )
+def _tags(run: Run) -> _Side:
+    return {(clean_text(key),): (clean_text(value),) for key, value in run.tags.items()}
 
 
-def _links(run: Run | None) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    return {} if run is None else dict.fromkeys(run.links, ())
+def _links(run: Run) -> _Side:
+    return dict.fromkeys(run.links, ())
 
 
 def _output(recorded: Recorded, output: RunOutput) -> tuple[Any, ...]:

@@ -34,12 +34,18 @@ class Limits(NamedTuple):
 
 
 class Sink(Protocol):
-    """The only writer of a projection version. One instance per worker process."""
+    """The only writer of a projection version. One instance per worker process.
+
+    limits  of a worker's batches; bulk: of a rebuild's, which waits for nobody
+    points  metric points written by this instance
+    """
 
     name: str
     version: int
     topic: str
     limits: Limits
+    bulk: Limits
+    points: int
 
     async def open(self, cluster_id: str) -> None:
         """Connects, and checks that positions belong to this log; raises WrongLog when they do not."""
@@ -55,6 +61,12 @@ class Sink(Protocol):
 
         Records below the position are skipped; a gap raises PositionGap. A transient error of a
         store is retried inside; anything else propagates and ends the process.
+        """
+
+    async def write_ahead(self, batch: Sequence[Incoming]) -> None:
+        """As `write`, but may return while the batch is under way; `next_offsets` waits until it is written.
+
+        What it fails with is raised by the next call.
         """
 
     async def watch(self) -> None:

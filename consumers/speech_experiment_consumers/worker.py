@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from speech_experiment_infra.connections import kafka_admin
 from speech_experiment_infra.settings import Settings
 
+from .failpoints import failpoint
 from .faust_app import ReaderApp, build_app
 from .feed import Feed
 from .memory import release_memory
@@ -139,7 +140,9 @@ class Worker:
             batch = await self._feed.take()
             async with self._writing:
                 started = time.perf_counter()
+                failpoint("worker.before_write")
                 await self._sink.write(batch)
+                failpoint("worker.after_write")
             self._count(batch, time.perf_counter() - started)
 
     def _count(self, batch: Sequence[Incoming], seconds: float) -> None:

@@ -1,0 +1,202 @@
+"""The job that rebuilds one projection: read, index, be followed, compare, flip.
+
+Every step is done once and stands in the stores: the version's own positions, whether it is indexed,
+its state. So a job that was killed at any moment is taken up by the next process where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from typing import Any
+
+import msgspec
+
+from speech_experiment_infra.connections import clickhouse, postgres_pool
+from speech_experiment_infra.migrate import create_projection, index_projection
+from speech_experiment_infra.rebuilds import Phase, Rebuild, beat, claim, leave
+from speech_experiment_infra.settings import Settings
+from speech_experiment_infra.versions import (
+    Refused,
+    Version,
+    find,
+    flip,
+    read_versions,
+    set_line,
+    set_state,
+)
+
+from ..postgres_sink import TRANSIENT, postgres
+from ..registry import create_sink
+from ..sink import Incoming, PoisonLimit, PositionGap, Sink, WrongLog
+from ..worker import cluster_id
+from .comparison import Findings, compare
+from .progress import Progress, Tally
+from .reading import log_ends, read_in_bulk
+
+log = logging.getLogger(__name__)
+
+_BEAT_SECONDS = 1.0
+_NEARLY_LEVEL = 2_000
+"""Records behind the log at which the workers take over."""
+_HOPELESS = (WrongLog, PoisonLimit, PositionGap, Refused)
+"""Errors that another attempt would meet again."""
+
+
+class Superseded(RuntimeError):  # noqa: N818
+    """The job was aborted, or another process has taken it over."""
+
+
+def holder_name(pid: int | None = None) -> str:
+    return f"{socket.gethostname()}:{pid or os.getpid()}"
+
+
+async def run_job(settings: Settings, name: str) -> None:
+    """Claims a waiting job of the projection and does it; returns at once when there is none."""
+    holder = holder_name()
+    async with postgres(settings) as pool:
+        rebuild = await claim(pool, name, holder)
+        if rebuild is None:
+            log.info("no rebuild of %s waits", name)
+            return
+        log.info("rebuilds %s:%d", name, rebuild.version)
+        job = Job(settings, rebuild, holder)
+        try:
+            phase, findings = await job.run()
+        except Superseded as error:
+            log.warning("%s", error)
+        except BaseException as error:
+            await _give_up(pool, rebuild, holder, error)
+            raise
+        else:
+            found = None if findings is None else msgspec.to_builtins(findings)
+            await leave(pool, rebuild, holder, phase, findings=found)
+
+
+async def _give_up(pool: Any, rebuild: Rebuild, holder: str, error: BaseException) -> None:
+    hopeless = isinstance(error, _HOPELESS)
+    text = None if isinstance(error, asyncio.CancelledError) else f"{type(error).__name__}: {error}"
+    try:
+        await asyncio.shield(leave(pool, rebuild, holder, "failed" if hopeless else None, error=text))
+    except TRANSIENT:
+        log.warning("cannot say that the job was left; its lease will end")
+
+
+class Job:
+    """One attempt at a rebuild, by this process alone."""
+
+    def __init__(self, settings: Settings, rebuild: Rebuild, holder: str) -> None:
+        self._settings = settings
+        self._rebuild = rebuild
+        self._holder = holder
+        self._phase: Phase = "waiting"
+        self._progress = Progress(**_known(rebuild.progress))
+        self._tally = Tally()
+        self._pool: Any = None
+
+    async def run(self) -> tuple[Phase, Findings | None]:
+        """The phase in which the job is over, and what the comparison found.
+
+        Raises:
+            Superseded: somebody else has it, or it was aborted.
+        """
+        async with postgres_pool(self._settings, min_size=1, max_size=4) as self._pool:
+            beating = asyncio.create_task(self._beat())
+            working = asyncio.create_task(self._work())
+            try:
+                await asyncio.wait([beating, working], return_when=asyncio.FIRST_COMPLETED)
+                if beating.done():
+                    beating.result()
+                return await working
+            finally:
+                for task in (beating, working):
+                    task.cancel()
+                await asyncio.gather(beating, working, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        missed = 0.0
+        while True:
+            progress = msgspec.to_builtins(self._progress)
+            try:
+                if not await beat(self._pool, self._rebuild, self._holder, self._phase, progress):
+                    raise Superseded(f"{self._name}: aborted, or taken over by another process")
+                missed = 0.0
+            except TRANSIENT as error:
+                missed += _BEAT_SECONDS
+                log.warning("%s: no beat for %g s: %r", self._name, missed, error)
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._rebuild.name}:{self._rebuild.version}"
+
+    async def _version(self, number: int | None = None) -> Version:
+        """The version that is built, or another."""
+        versions = await read_versions(self._pool, self._rebuild.name)
+        return find(versions, self._rebuild.name, number or self._rebuild.version)
+
+    async def _work(self) -> tuple[Phase, Findings | None]:
+        version = await self._version()
+        if version.state == "building":
+            await self._fill(version)
+        if (await self._version()).state == "live":
+            return "done", None
+        findings = await compare(
+            self._settings, self._pool, self._rebuild.name, self._rebuild.version, self._enter
+        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            live = findings.live if findings.equal else None
+            await set_line(connection, self._rebuild.name, self._rebuild.version, live)
+        if not findings.equal:
+            return "differs", findings
+        if self._rebuild.flip:
+            self._enter("flipping")
+            await flip(self._pool, self._rebuild.name, self._rebuild.version, by=self._rebuild.requested_by)
+        return "done", findings
+
+    async def _fill(self, version: Version) -> None:
+        """Reads in bulk until the workers can take over, which they do when the version is kept."""
+        async with clickhouse(self._settings) as client:
+            await create_projection(
+                self._pool, client, version.name, version.version, indices=version.indexed
+            )
+        sink = create_sink(self._settings, str(version))
+        try:
+            await sink.open(await cluster_id(self._settings, sink.topic))
+            await self._read(sink)
+            if not version.indexed:
+                self._enter("indexing")
+                await index_projection(self._pool, version.name, version.version)
+            await self._read(sink)
+        finally:
+            await sink.close()
+        async with self._pool.acquire() as connection, connection.transaction():
+            await set_state(connection, version.name, version.version, "kept")
+
+    async def _read(self, sink: Sink) -> None:
+        """Round by round, as the log grows meanwhile, until a round was short: what comes then, the workers take."""
+        self._enter("reading")
+        left = _NEARLY_LEVEL + 1
+        while left > _NEARLY_LEVEL:
+            ends = await log_ends(self._settings, sink.topic)
+            following = await sink.next_offsets(range(self._settings.partitions))
+            position, total = sum(following.values()), sum(ends.values())
+            left = total - position
+            self._tally.aim(position, total)
+            self._count(sink, [])
+            await read_in_bulk(self._settings, sink, ends, lambda batch: self._count(sink, batch))
+            log.info("%s: %s", self._name, self._progress)
+
+    def _count(self, sink: Sink, batch: list[Incoming]) -> None:
+        self._progress = self._tally.wrote(len(batch), sink.points)
+
+    def _enter(self, phase: Phase) -> None:
+        if phase != self._phase:
+            log.info("%s: %s", self._name, phase)
+            self._phase = phase
+
+
+def _known(progress: dict[str, Any]) -> dict[str, Any]:
+    return {field: progress[field] for field in Progress.__struct_fields__ if field in progress}
