@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import cast
 
 _EXTENSION = "_crc32c"
-Checksum = Callable[[bytes | memoryview], int]
+Checksum = Callable[..., int]
+"""(bytes, checksum of what is before them) → checksum"""
 
 
 def _load() -> Checksum:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from .drain.journal import read_ack
 from .drain.process import ring
 from .errors import TrackerError
+from .spool.producers import Producer
 
 if TYPE_CHECKING:
     from .http import ApiClient
@@ -22,7 +21,7 @@ SAY_AFTER = 1.0
 
 
 def wait_acknowledged(
-    spool: Path, folder: Path, wanted: dict[str, int], timeout: float, again: Callable[[], None]
+    producer: Producer, wanted: dict[str, int], timeout: float, again: Callable[[], None]
 ) -> bool:
     """Whether every call below `wanted` (stream → seq) is acknowledged within `timeout` seconds.
 
@@ -30,12 +29,10 @@ def wait_acknowledged(
     """
     start = time.monotonic()
     progress = Progress()
-    ring(spool)
+    ring(producer.spool)
     checked = start
     while True:
-        if not folder.exists():
-            return True  # the drain removes what is delivered once its writer has let go of it
-        left = {stream: seq - read_ack(folder, stream).seq for stream, seq in wanted.items()}
+        left = {stream: seq - producer.ack(stream).seq for stream, seq in wanted.items()}
         missing = sum(count for count in left.values() if count > 0)
         now = time.monotonic()
         if not missing:
@@ -52,12 +49,12 @@ def wait_acknowledged(
         time.sleep(POLL if now - start < 0.5 else SLOW_POLL)
 
 
-def positions_of(folder: Path, streams: list[str]) -> list[str]:
+def positions_of(producer: Producer) -> list[str]:
     """`topic:partition:offset` of the last acknowledged record of each stream."""
     return [
         f"{stream}:{partition}:{offset}"
-        for stream in streams
-        for partition, offset in read_ack(folder, stream).positions
+        for stream in producer.streams
+        for partition, offset in producer.ack(stream).positions
     ]
 
 
@@ -84,11 +81,15 @@ class Progress:
         self._any = False
 
     def show(self, missing: int, left: float) -> None:
+        self.tell(f"waiting for {missing:,} calls to be delivered ({left:.0f} s left)")
+
+    def tell(self, text: str) -> None:
+        """What is waited for."""
         now = time.monotonic()
         if now - self._shown < (0.5 if sys.stderr.isatty() else 10.0):
             return
         self._shown, self._any = now, True
-        self._write(f"speech-tracker: waiting for {missing:,} calls to be delivered ({left:.0f} s left)")
+        self._write(f"speech-tracker: {text}")
 
     def end(self, outcome: str) -> None:
         if self._any:

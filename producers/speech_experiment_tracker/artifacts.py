@@ -179,6 +179,8 @@ class ArtifactMethods(Lifecycle):
 
     def _say(self, producer: Producer, content: Content, event: dict[str, Any]) -> None:
         _check(event)
+        if content.owned and content.crc >= 0:
+            producer.unsynced.append(producer.place.contents / content.file)
         producer.emit_artifact(
             Artifact(
                 content.file,
@@ -188,6 +190,7 @@ class ArtifactMethods(Lifecycle):
                 self.id.bytes,
                 time.time_ns() // 1000,
                 event,
+                content.crc,
             )
         )
 
@@ -201,7 +204,7 @@ def _check(event: dict[str, Any]) -> None:
 
 def _place(producer: Producer) -> Path:
     producer.contents += 1
-    return contents.place_for(producer.folder, producer.contents)
+    return contents.place_for(producer.place, producer.contents)
 
 
 def _local(path: str | os.PathLike[str]) -> Path:

@@ -7,9 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._crc import crc32c
 from .errors import TrackerError
-from .spool.files import CONTENTS
+from .spool.places import Place
 
+_CHUNK = 1 << 20
 COPY_UP_TO = 16 << 20
 """Larger files are linked instead of copied, so that a checkpoint of gigabytes costs no time."""
 _TYPES = {
@@ -36,6 +38,7 @@ class Content:
     owned: bool
     size: int
     mtime_ns: int
+    crc: int = -1
 
 
 def content_type_of(name: str) -> str:
@@ -48,10 +51,10 @@ def content_type_of(name: str) -> str:
     return known or "application/octet-stream"
 
 
-def place_for(folder: Path, number: int) -> Path:
+def place_for(producer: Place, number: int) -> Path:
     """Where a producer keeps its n-th content."""
-    files = folder / CONTENTS
-    files.mkdir(mode=0o700, exist_ok=True)
+    files = producer.contents
+    files.mkdir(mode=0o700, parents=True, exist_ok=True)
     return files / f"{number:06d}"
 
 
@@ -60,7 +63,7 @@ def write(place: Path, data: bytes) -> Content:
     fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
-    return Content(place.name, True, len(data), -1)
+    return Content(place.name, True, len(data), -1, crc32c(data))
 
 
 def take(source: Path, place: Path) -> Content | None:
@@ -84,17 +87,19 @@ def take(source: Path, place: Path) -> Content | None:
 
 def copy(source: Path, place: Path) -> Content:
     """Copies a file; raises TrackerError when it changed meanwhile."""
-    import shutil
-
     before = source.stat()
-    shutil.copyfile(source, place)
+    crc = 0
+    with source.open("rb") as original, place.open("xb") as kept:
+        while data := original.read(_CHUNK):
+            kept.write(data)
+            crc = crc32c(data, crc)
     after = source.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         place.unlink(missing_ok=True)
         raise TrackerError(
             f"artifact {str(source)!r} was written to while it was logged", "log it when it is closed"
         )
-    return Content(place.name, True, after.st_size, -1)
+    return Content(place.name, True, after.st_size, -1, crc)
 
 
 def refer(source: Path) -> Content:

@@ -10,7 +10,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .guard import quietly
+from .guard import die, quietly
 from .spool.keeper import keeper
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _chain_sigterm() -> None:
 
 
 def _die_by_sigterm() -> None:
+    die()
     _at_exit()
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -55,7 +55,7 @@ class Experiment:
     def _emit(self, payload: msgspec.Struct) -> None:
         from .starting import emit
 
-        emit(self._client, payload, self.id)
+        emit(self._client, payload, ("experiment", self.id))
 
     @guarded
     def update(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -65,9 +66,28 @@ def guarded(method: Callable[Concatenate[G, P], None]) -> Callable[Concatenate[G
         try:
             method(self, *arguments, **named)
         except Exception as error:  # noqa: BLE001 - that is what it is for
+            stay_if_dying()
             self._problems.swallow(error)
 
     return call
+
+
+_dying: list[threading.Thread] = []
+"""The thread that ends this process, once there is one."""
+
+
+def die() -> None:
+    """From now on the calling thread ends the process: what others could not log any more never returns."""
+    _dying.append(threading.current_thread())
+
+
+def stay_if_dying() -> None:
+    """Keeps a call that was not kept from returning as if it were, in the moments before the process ends.
+
+    To be called without any lock: the thread that ends the process may need it.
+    """
+    if _dying and threading.current_thread() not in _dying:
+        threading.Event().wait()
 
 
 def quietly(action: Callable[[], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ import msgspec
 from .errors import TrackerError
 
 Query = Mapping[str, Any]
+_CHUNK = 1 << 20
 _HINTS = {
     401: "set SPEECH_TRACKER_API_KEY, or api_key in the config file",
     403: "the key's role does not allow this",
@@ -87,6 +89,24 @@ class ApiClient:
         finally:
             self.close()
 
+    def content(self, path: str, start: int = 0) -> tuple[int, Iterator[bytes]]:
+        """(first byte that comes, chunks) of a content from byte `start` on, by a connection of its own.
+
+        The chunks raise OSError when the connection breaks before the end.
+        """
+        connection = self._connect()
+        headers = {**self._headers, **({"Range": f"bytes={start}-"} if start else {})}
+        try:
+            connection.request("GET", self._prefix + path, None, headers)
+            answer = connection.getresponse()
+        except (http.client.HTTPException, OSError) as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        if answer.status >= 300:
+            with contextlib.closing(connection):
+                raise problem(answer.status, answer.read())
+        return (start if answer.status == 206 else 0), _chunks(connection, answer)
+
     def _send(
         self,
         method: str,
@@ -116,6 +136,17 @@ class ApiClient:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _chunks(connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    with contextlib.closing(connection):
+        try:
+            while chunk := answer.read(_CHUNK):
+                yield chunk
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"the connection broke: {error}") from error
+        if answer.length:
+            raise ConnectionError(f"the connection broke {answer.length:,} bytes before the end")
 
 
 def query_string(query: Query | None) -> str:

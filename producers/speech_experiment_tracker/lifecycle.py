@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import UUID
 
 import msgspec
 
-from speech_experiment_schemas.runs import RunFailed, RunFinished, RunOutput
+from speech_experiment_schemas.runs import RunFailed, RunFinished, RunOutput, RunResumed
 
 from .ending import end_with_process, forget, traceback_of
 from .errors import TrackerError
-from .guard import Problems, say
+from .guard import Problems, say, stay_if_dying
 from .spool.keeper import keeper
 from .spool.producers import Producer
 
 if TYPE_CHECKING:
     from .client import Client
     from .output import Capture
+    from .seam import Seam
 
 FINISH_TIMEOUT = 30.0
 RETRY_EVERY = 5.0
@@ -34,10 +35,11 @@ Status = Literal["failed", "cancelled"]
 class Lifecycle:
     """What Run is built on: see its methods finish, fail and flush."""
 
-    def __init__(self, client: Client, run_id: UUID, attempt: int, from_step: int | None) -> None:
+    def __init__(self, client: Client, run_id: UUID, attempt: int, seam: Seam | None) -> None:
         self.id = run_id
         self.attempt = attempt
-        self._from_step = from_step
+        self._seam = seam
+        self._launch = ""
         self._client = client
         self._problems = Problems(client.on_error)
         self._producer: Producer | None = None
@@ -57,16 +59,14 @@ class Lifecycle:
     def _attach(self, *, child: bool = False) -> Producer:
         """Makes this process's producer and the streams that every run has."""
         producer = self._client.session.open(
-            self.id, attempt=self.attempt, from_step=None if child else self._from_step, child=child
+            self.id, attempt=self.attempt, seam=self._seam, child=child, launch=self._launch
         )
         self._producer = producer
         self._problems.count = producer.page.count
         self._pid = os.getpid()
-        if not child:
-            producer.stream("runs")
         if not child and self.attempt > 1:
             producer.stream("artifacts")
-        self._log = producer.metrics.log
+        self._log = _not_open if self._joins(producer) else producer.metrics.log
         producer.on_fork.append(self._after_fork)
         keeper.tasks.append(self._watch)
         end_with_process(self, child=child)
@@ -74,6 +74,22 @@ class Lifecycle:
         if announced is not None:
             producer.emit(announced)
         return producer
+
+    def _joins(self, producer: Producer) -> bool:
+        """Whether it is still open from where the curves of a resumed run go on."""
+        leads = not producer.meta["child"] and not producer.meta["rank"]
+        return leads and self._seam is not None and not self._seam.settled
+
+    def _join(self, producer: Producer, keys: Iterable[str], step: int | None) -> None:
+        """Takes in one of a resumed run's first calls, before it is written."""
+        with self._lock:
+            seam, announced = self._seam, "metrics" in producer.streams
+            if seam is None or not self._joins(producer):
+                return
+            if seam.meet(keys, step, announced=announced) and announced:
+                producer.emit(RunResumed(attempt=self.attempt, from_step=seam.step), stream="metrics")
+            if seam.settled:
+                self._log = producer.metrics.log
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()
@@ -122,6 +138,7 @@ class Lifecycle:
         if self._client.config.mode == "disabled":
             return False
         if self._finished:
+            stay_if_dying()
             self._problems.note("after_finish", f"{method} was called after the run had ended")
             return False
         return True
@@ -182,7 +199,7 @@ class Lifecycle:
 
         if self._final_positions is not None or self._producer is None:
             return self._final_positions or []
-        return positions_of(self._producer.folder, list(self._producer.streams))
+        return positions_of(self._producer)
 
     def _wait(self, timeout: float) -> bool:
         """Whether all that was logged is acknowledged in time; offline there is nothing to wait for."""
@@ -195,7 +212,7 @@ class Lifecycle:
         from .acknowledgement import wait_acknowledged
 
         wanted = {name: stream.seq + stream.pending for name, stream in producer.streams.items()}
-        return wait_acknowledged(producer.spool, producer.folder, wanted, timeout, self._start_drain)
+        return wait_acknowledged(producer, wanted, timeout, self._start_drain)
 
     # The end.
 

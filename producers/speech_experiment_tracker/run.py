@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from speech_experiment_schemas.runs import RunConfigured, RunLink, RunLinked, RunNoted, RunRenamed, RunTagged
 
-from .artifacts import ArtifactMethods
+from .evaluations import EvaluationMethods
 from .guard import guarded
+from .measurements import MeasurementMethods
 from .values import microseconds, number, split_points, whole
 
 if TYPE_CHECKING:
+    from .checkpoints import Files
     from .client import Client
     from .experiment import Experiment
     from .queries import Frame, Row
+    from .seam import Seam
 
 _MAX_CALL_KEYS = 2_000
 
 
-class Run(ArtifactMethods):
+class Run(MeasurementMethods, EvaluationMethods):
     """One run. Every method may be called by any thread and in forked children, and does not wait.
 
     A call that returned survives `kill -9` of the process; the drain, a process of its own, delivers
@@ -31,7 +35,7 @@ class Run(ArtifactMethods):
     name        as given to start_run
     experiment  the experiment it belongs to
     attempt     1, or more for a resumed run
-    last_step   of the attempts before, where it is known
+    last_step   that a resumed run goes on from: its newest checkpoint's, else the last one that was logged
     config      as logged so far, by the attempts before too
     """
 
@@ -43,13 +47,14 @@ class Run(ArtifactMethods):
         name: str,
         experiment: Experiment | None = None,
         attempt: int = 1,
-        from_step: int | None = None,
+        seam: Seam | None = None,
     ) -> None:
-        super().__init__(client, run_id, attempt, from_step)
+        super().__init__(client, run_id, attempt, seam)
         self.name = name
         self.experiment = experiment
         self.last_step: int | None = None
         self.config: dict[str, Any] = {}
+        self._checkpoints: Files = []
 
     # What is logged.
 
@@ -92,9 +97,12 @@ class Run(ArtifactMethods):
         place = whole("step", step)
         fraction = None if epoch is None else number("epoch", epoch)
         keys = list(points)
+        producer = self._open()
+        if self._joins(producer):
+            self._join(producer, keys, place)
         for start in range(0, len(keys), _MAX_CALL_KEYS):
             part = tuple(keys[start : start + _MAX_CALL_KEYS])
-            self._open().metrics.log_checked(part, [points[key] for key in part], place, fraction, now)
+            producer.metrics.log_checked(part, [points[key] for key in part], place, fraction, now)
         for error in errors:
             self._problems.swallow(error, "invalid_value")
 
@@ -149,6 +157,50 @@ class Run(ArtifactMethods):
         if self._is_open("link"):
             other = target.id if isinstance(target, Run) else UUID(str(target))
             self._open().emit(RunLinked(kind=kind, target=other, removed=removed))
+
+    def log_json(
+        self,
+        name: str,
+        value: Any,
+        *,
+        step: Any = None,
+        epoch: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Logs an object as JSON; numpy and torch values become numbers and lists.
+
+        A list of {"utterance_id", "hyp", "ref", …} under the name `results/SET_utterances.json` is an evaluation on
+        that set too, which the server scores: see log_evaluation.
+        """
+        super().log_json(name, value, step=step, epoch=epoch, metadata=metadata)
+        self._log_plain_results(name, value)
+
+    @guarded
+    def _log_plain_results(self, name: str, value: Any) -> None:
+        if self._client.config.mode == "disabled" or not name.endswith("_utterances.json"):
+            return
+        from .plain_results import results_in
+
+        found = results_in(name, value)
+        if found is None:
+            return
+        tags = {"source": name} | ({} if found.mean_wer is None else {"mean_wer": found.mean_wer})
+        with self.log_evaluation(found.test_set, tags=tags) as evaluation:
+            for each in found.utterances:
+                evaluation.log(each.name, each.hypothesis, reference=each.reference, **each.optional)
+
+    def newest_checkpoint(self) -> Path | None:
+        """The file to go on from, of the attempts before; None when there is none.
+
+        Where a checkpoint is a folder of files, the folder. It is fetched when it is not on this machine
+        yet, and checked against its hash. A rank gets its own shard, else that of the lowest rank.
+        Raises TrackerError for a content that is missing or damaged, or that the server has while it is away.
+        """
+        if not self._checkpoints:
+            return None
+        from .fetch import fetch
+
+        return fetch(self._client.api() if self._client.config.url else None, self._checkpoints)
 
     def curve(self, key: str, **options: Any) -> Frame[Row]:
         """The run's own metric as the server shows it; see queries.RunRecord.curve."""

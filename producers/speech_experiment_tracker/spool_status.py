@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 
-from .drain.folders import ProducerFolder, producer_folders
-from .drain.journal import read_ack
-from .drain.lanes import streams_in
+from .drain.looking import streams_of
 from .drain.office import DONE
 from .drain.process import STATE, is_alive
+from .drain.producers import SpooledProducer, producers_in
 from .spool.files import disk_use
-from .spool.page import is_held
+from .spool.page import is_held, read_ack
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,15 @@ class SpoolStatus:
 
 def spool_status(spool: Path) -> SpoolStatus:
     """The state of a spool directory; one that does not exist is empty."""
-    producers = [_status(folder) for folder in producer_folders(spool)]
+    producers = [_status(producer) for producer in producers_in(spool)]
     done = [note for path in sorted((spool / DONE).glob("*.json")) if (note := _json(path))]
     done.sort(key=lambda note: note.get("at", 0))
     return SpoolStatus(str(spool), disk_use(spool), is_alive(spool), _json(spool / STATE), producers, done)
 
 
-def _status(folder: ProducerFolder) -> ProducerStatus:
-    acks = {stream: read_ack(folder.path, stream) for stream in streams_in(folder.path)}
-    meta = folder.meta
+def _status(producer: SpooledProducer) -> ProducerStatus:
+    acks = {stream: read_ack(producer.place, stream) for stream in streams_of(producer.place)}
+    meta = producer.meta
     return ProducerStatus(
         run=meta.run,
         producer=meta.producer,
@@ -78,11 +77,11 @@ def _status(folder: ProducerFolder) -> ProducerStatus:
         host=meta.host,
         pid=meta.pid,
         rank=meta.rank,
-        alive=is_held(folder.path),
+        alive=is_held(producer.place),
         online=meta.target is not None,
         acknowledged={stream: ack.seq for stream, ack in acks.items()},
         closed=bool(acks) and all(ack.closed for ack in acks.values()),
-        problems=folder.problems(),
+        problems=producer.problems(),
     )
 
 

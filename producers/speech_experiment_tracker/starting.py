@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -17,10 +18,10 @@ from speech_experiment_schemas.runs import RunStarted
 
 from .experiment import Experiment
 from .guard import quietly
+from .launches import given_id, launch_of, run_id_of, shared_id
 from .run import Run
-from .session import ID_VARIABLE, run_id_of, shared_run_id
 from .spool.keeper import keeper
-from .spool.producers import Producer
+from .spool.producers import Producer, Subject
 
 if TYPE_CHECKING:
     from .client import Client
@@ -38,7 +39,7 @@ def create_experiment(
         created = ExperimentCreated(
             name=birth_name(name), task=task, description=description, tags=as_text(tags)
         )
-        emit(client, created, identity)
+        emit(client, created, ("experiment", identity))
     except Exception as error:  # noqa: BLE001 - training goes on without a tracker
         client._problems.swallow(error)
     return Experiment(client, identity, name)
@@ -51,16 +52,17 @@ def start_run(
     config: Any,
     notes: str | None,
     run_id: UUID | str | None,
+    nth: int,
     experiment: Experiment | None,
     capture_output: bool | None,
 ) -> Run:
-    """See Client.start_run."""
+    """See Client.start_run; nth: of the runs that this process starts."""
     experiment = experiment or Experiment(
         client, experiment_id(client.config.workspace, DEFAULT_EXPERIMENT), DEFAULT_EXPERIMENT
     )
-    given = run_id or os.environ.get(ID_VARIABLE)
-    identity = run_id_of(given) if given else shared_run_id() or uuid7()
+    identity = run_id_of(run_id) if run_id else given_id(nth) or shared_id(nth) or uuid7()
     run = Run(client, identity, name=name or _made_up_name(identity), experiment=experiment)
+    run._launch = launch_of(nth)
     if not client.session.ranks.rank:
         run._announced = RunStarted(
             experiment=experiment.id,
@@ -68,7 +70,7 @@ def start_run(
             name=run.name,
             tags=as_text(tags),
             notes=notes,
-            user=_user(),
+            user=user_name(),
         )
     return begin(client, run, config, capture_output)
 
@@ -91,16 +93,16 @@ def begin(client: Client, run: Run, config: Any, capture_output: bool | None) ->
     return run
 
 
-def emit(client: Client, payload: msgspec.Struct, experiment: UUID) -> None:
-    """Writes an event about an experiment, by the producer that each process has for such."""
+def emit(client: Client, payload: msgspec.Struct, subject: Subject, *, stream: str = "runs") -> None:
+    """Writes an event about no run, by the producer that each process has for such."""
     if client.config.mode == "disabled":
         return
     with client._lock:
         if client._process is None or client._process.forked:
             client._process = client.session.open(None)
-            client._process.subject = ("experiment", experiment)
+            client._process.subject = subject
             _close_at_exit(client._process)
-        client._process.emit(payload, ("experiment", experiment))
+        client._process.emit(payload, subject, stream=stream)
     client.session.start_drain()
 
 
@@ -121,10 +123,12 @@ def _made_up_name(run_id: UUID) -> str:
     return time.strftime("run-%Y%m%d-%H%M%S-") + run_id.hex[-4:]
 
 
-def _user() -> str | None:
-    found = os.environ.get("USER") or os.environ.get("LOGNAME")
-    if found:
-        return found
+def user_name() -> str | None:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or _account()
+
+
+@functools.cache
+def _account() -> str | None:
     try:
         import pwd
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from uuid import UUID
 
 from .config import resolve
-from .drain.folders import producer_folders
 from .drain.office import Office
+from .drain.producers import producers_in
 from .drain.targets import Target
 from .errors import TrackerError
 from .http import ApiClient
@@ -81,9 +81,9 @@ def _deliver(
     state = SyncProgress()
     while True:
         is_open = office.visit()
-        state.producers, state.records, state.waiting = len(office.folders), office.sent(), office.waiting()
+        state.producers, state.records, state.waiting = len(office.producers), office.sent(), office.waiting()
         state.problems = office.problems()
-        state.runs |= {folder.run for folder in office.folders.values() if folder.run}
+        state.runs |= {producer.run for producer in office.producers.values() if producer.run}
         progress(state)
         mark = (state.producers, state.records, state.waiting)
         if mark != last:
@@ -125,7 +125,7 @@ def check_workspace(spool: Path, api: ApiClient, workspace: str | None) -> None:
 
 def workspaces_of(spool: Path) -> set[str]:
     """The workspaces that the spool's producers were made for."""
-    return {folder.meta.workspace for folder in producer_folders(spool)}
+    return {producer.meta.workspace for producer in producers_in(spool)}
 
 
 def _workspace_of_key(api: ApiClient) -> str | None:

@@ -9,9 +9,10 @@ import typer
 from rich.markup import escape
 
 from ..errors import TrackerError
+from .at import At, asked, command, say_vector, vector_of
 from .output import MISSING, console, duration, flatten, print_json, short_id, status, table, text
 from .runs import results_of
-from .server import connect
+from .server import Server, connect
 
 app = typer.Typer(add_completion=False)
 _FIELDS = ("status", "duration", "git_commit", "num_params")
@@ -20,6 +21,7 @@ _FIELDS = ("status", "duration", "git_commit", "num_params")
 @app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Two or more runs, by id or name.")],
+    at: At = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
@@ -30,19 +32,32 @@ def compare(
       speech-tracker compare baseline conformer_12l
 
       speech-tracker compare 3f2a9c1b 77d0e154 0be2c9aa --all
+
+      speech-tracker compare baseline conformer_12l --at "3 days ago"
     """
     if len(runs) < 2:
         raise typer.BadParameter("give two runs or more", param_hint="RUNS")
+    moment = asked(at)
     with connect() as server:
-        found = [server.get(f"/runs/{server.run_id(run)}") for run in runs]
+        found = _read(server, runs, moment)
     if len({run["id"] for run in found}) < len(found):
         raise TrackerError("a run is named twice", "name different runs")
     sections = comparison(found, everything=everything)
     if as_json:
         heads = [{name: run[name] for name in ("id", "name", "experiment", "status")} for run in found]
-        print_json({"runs": heads, **sections})
+        print_json({"runs": heads, **sections, "vector": found[0].get("vector")})
         return
     _print(found, sections, everything=everything)
+    say_vector(found[0], moment, again=command("compare", *(run["id"] for run in found)))
+
+
+def _read(server: Server, runs: Sequence[str], moment: str | None) -> list[dict[str, Any]]:
+    """The runs, all as of the vector that the first was read at."""
+    found: list[dict[str, Any]] = []
+    for run in runs:
+        then = vector_of(found[0], moment) if found else moment
+        found.append(server.get(f"/runs/{server.run_id(run, as_of=then)}", as_of=then))
+    return found
 
 
 def comparison(

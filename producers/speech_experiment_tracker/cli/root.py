@@ -20,15 +20,43 @@ if TYPE_CHECKING:
 GROUP = "speech_experiment_tracker.commands"
 _OWN = {
     "status": ("status", "How the client's spool and the server are doing."),
+    "run": ("run", "Run a command as one run: restarted after a crash, from its checkpoint."),
     "runs": ("runs", "Search runs with the filter language."),
     "show": ("show", "One run: config, metrics, test sets, artifacts."),
     "compare": ("compare", "Several runs side by side: what differs, and what came of it."),
+    "leaderboard": ("leaderboard", "Which systems are best on which test sets, now or at any moment."),
+    "measurements": (
+        "measurements",
+        "Other tasks than recognition: what was measured, and which system is best.",
+    ),
+    "measure": (
+        "measure",
+        "Diarization, verification, spotting, TTS: measured from files, without a server.",
+    ),
+    "register": ("register", "A test set from a Kaldi folder, trn, stm, ctm, manifest or table."),
+    "scores": ("scores:scores_app", "Systems × test sets, scored by the server under one profile."),
+    "evaluations": ("scores:evaluations_app", "What was recognised on which test set, and how it scores."),
+    "breakdown": ("scores:breakdown_app", "Error rates by speaker, condition, language, length, …"),
+    "confusions": ("confusions", "What a system takes for what: substitutions, deletions, insertions."),
+    "significance": ("significance", "Systems on one test set: intervals, tests, ties with the best."),
+    "flips": ("scores:flips_app", "Utterances on which two systems differ."),
+    "align": ("scores:align_app", "Hypotheses word by word beside the reference."),
+    "rescore": ("rescore", "Score the whole history by another profile, without decoding again."),
+    "score": ("score", "From a folder of ref and hyp files to a leaderboard with intervals."),
+    "gate": ("gate", "Whether a candidate may replace a reference: paired tests, exit code."),
+    "profiles": ("profiles", "Scoring profiles: what counts as an error."),
+    "power": ("power", "How much data shows a difference of error rates."),
     "tail": ("tail", "Follow a run live: metrics, output, status."),
+    "replay": ("replay", "A run's events out of the log, and the state as it was."),
     "verify": ("verify", "Whether everything that was logged has arrived."),
     "sync": ("sync", "Deliver spools that were written offline."),
+    "delete": ("delete", "Hide a run, experiment or artifact; the log keeps it."),
+    "restore": ("restore", "Show a deleted run, experiment or artifact again."),
+    "audit": ("audit", "Who deleted, restored, made or revoked what, when and why."),
     "key": ("keys", "API keys: create, list, revoke."),
     "dead-letters": ("dead_letters", "Events that could not be applied: list, replay."),
-    "demo": ("demo", "Two real experiments on real speech, in a minute."),
+    "rebuild": ("rebuild", "Build a projection anew from the log, and make it live."),
+    "demo": ("demo", "Three real experiments on real speech, in a minute or two."),
 }
 _SERVER_FIRST = ("up", "down", "doctor")
 _HELP = """Track speech experiments: nothing is lost, and any past answer can be given again.
@@ -49,8 +77,11 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in _OWN:
-            module, summary = _OWN[cmd_name]
-            return _command(import_module(f".{module}", __package__).app, cmd_name, summary)
+            place, summary = _OWN[cmd_name]
+            module, _, app = place.partition(":")
+            return _command(
+                getattr(import_module(f".{module}", __package__), app or "app"), cmd_name, summary
+            )
         return self._server_commands(cmd_name).get(cmd_name)
 
     def _server_commands(self, wanted: str | None = None) -> dict[str, Any]:

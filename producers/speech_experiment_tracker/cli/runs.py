@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from .at import At, asked, command, say_vector
 from .output import MISSING, age, clip, console, duration, number, print_json, short_id, status, table
 from .server import connect
 
@@ -33,6 +34,7 @@ def runs(
         str | None, typer.Option("--order-by", "-o", help="Order: `metrics.val_wer desc, name`.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="At most so many runs.")] = 20,
+    at: At = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted runs instead (admins).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
@@ -49,7 +51,10 @@ def runs(
       speech-tracker runs "wer['test-clean'] < 0.05 and not tags.stage = 'draft'" --limit 100 --json
 
       speech-tracker runs "created > now() - 7d and status = 'failed'"
+
+      speech-tracker runs "status = 'running'" --at "yesterday 18:00"
     """
+    moment = asked(at)
     with connect() as server:
         page = server.get(
             "/runs",
@@ -57,17 +62,21 @@ def runs(
             order_by=order_by,
             limit=limit,
             deleted="true" if deleted else None,
+            as_of=moment,
         )
     if as_json:
         print_json(page)
         return
     found = page["runs"]
-    if not found:
-        console().print("no runs" + (" for this filter" if filter else " yet; try `speech-tracker demo`"))
-        return
-    _show(found, f"{filter} {order_by or ''}")
+    if found:
+        _show(found, f"{filter} {order_by or ''}")
+    else:
+        told = " for this filter" if filter else " then" if at else " yet; try `speech-tracker demo`"
+        console().print(f"no runs{told}")
     if page["next_cursor"]:
         console().print(f"[dim]the first {len(found)}; --limit shows more[/dim]")
+    options = {"--order-by": order_by, "--limit": limit if limit != 20 else None, "--deleted": deleted}
+    say_vector(page, moment, again=command("runs", *([filter] if filter else []), **options))
 
 
 def _show(found: Sequence[Mapping[str, Any]], asked: str) -> None:

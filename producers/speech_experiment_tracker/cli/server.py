@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -49,11 +49,11 @@ class Server:
         """The JSON answer; parameters that are None are left out, lists are repeated."""
         return self._json("GET", path, query=parameters)
 
-    def post(self, path: str, body: Any = None) -> Any:
-        return self._json("POST", path, body=body)
+    def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
+        return self._json("POST", path, body=body, query=parameters)
 
-    def delete(self, path: str) -> None:
-        self._json("DELETE", path)
+    def delete(self, path: str, **parameters: Any) -> Any:
+        return self._json("DELETE", path, query=parameters)
 
     def events(self, path: str, after: str = "", **parameters: Any) -> Iterator[Event]:
         """Server-sent events as they come, until the server ends the stream.
@@ -84,14 +84,19 @@ class Server:
             hint = "is SPEECH_TRACKER_URL the address of a tracker?"
             raise TrackerError(f"{self.url} answered something that is not JSON", hint) from error
 
-    def run_id(self, text: str) -> str:
-        """The id of the run that an id, the beginning or end of an id, or a name stands for."""
+    def run_id(self, text: str, *, as_of: str | None = None, deleted: bool = False) -> str:
+        """The id of the run that an id, the beginning or end of an id, or a name stands for.
+
+        as_of    a vector or moment: of a name that it had then
+        deleted  among the deleted runs
+        """
         try:
             return str(UUID(text))
         except ValueError:
             pass
-        named = self.get("/runs", filter=f"name = {quoted(text)}", fields="id", limit=2)["runs"]
-        matching = [run["id"] for run in named] or self._by_part(text.lower().lstrip("…"))
+        among = {"as_of": as_of, "deleted": "true" if deleted else None}
+        named = self.get("/runs", filter=f"name = {quoted(text)}", fields="id", limit=2, **among)["runs"]
+        matching = [run["id"] for run in named] or self._by_part(text.lower().lstrip("…"), among)
         if not matching:
             raise TrackerError(f"there is no run {text!r}", "see `speech-tracker runs`", status=404)
         if len(matching) > 1:
@@ -102,10 +107,10 @@ class Server:
             )
         return str(matching[0])
 
-    def _by_part(self, part: str) -> list[str]:
+    def _by_part(self, part: str, among: Mapping[str, Any]) -> list[str]:
         if len(part) < 4 or not set(part) <= set("0123456789abcdef-"):
             return []
-        runs = self.get("/runs", fields="id", limit=_CANDIDATES)["runs"]
+        runs = self.get("/runs", fields="id", limit=_CANDIDATES, **among)["runs"]
         return [run["id"] for run in runs if run["id"].startswith(part) or run["id"].endswith(part)]
 
 

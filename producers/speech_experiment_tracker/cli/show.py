@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.text import Text
 
+from .at import At, asked, command, say_vector, vector_of
 from .output import (
     MISSING,
     age,
@@ -36,6 +37,7 @@ _MOST_ROWS = 40
 def show(
     run: Annotated[str, typer.Argument(help="Id, beginning or end of an id, or name of a run.")],
     lines: Annotated[int, typer.Option("--lines", min=0, help="Last lines of output to show.")] = 5,
+    at: At = None,
     full: Annotated[bool, typer.Option("--full", help="Everything, however long.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
@@ -48,27 +50,37 @@ def show(
       speech-tracker show 3f2a9c1b --lines 50
 
       speech-tracker show conformer_12l --json | jq .config
+
+      speech-tracker show conformer_12l --at "last tuesday"
     """
+    moment = asked(at)
     with connect() as server:
-        identity = server.run_id(run)
-        details = server.get(f"/runs/{identity}")
-        details["summaries"] = server.get(f"/runs/{identity}/metrics")["metrics"]
-        details["artifacts"] = server.get(f"/runs/{identity}/artifacts")["artifacts"]
-        details["output"] = _output(server, identity, lines)
+        details = read(server, server.run_id(run, as_of=moment), moment, lines)
     if as_json:
         print_json(details)
         return
+    render(details, full=full)
+    say_vector(details, moment, again=command("show", details["id"]))
+
+
+def render(details: Mapping[str, Any], *, full: bool = False) -> None:
+    """Prints a run with its summaries, artifacts and output."""
     most = 1_000_000 if full else _MOST_ROWS
     for part in (_head(details), *_parts(details, most)):
         console().print(part)
         console().print()
 
 
-def _output(server: Server, identity: str, lines: int) -> list[dict[str, Any]]:
-    if not lines:
-        return []
-    found: list[dict[str, Any]] = server.get(f"/runs/{identity}/logs", limit=lines)["lines"]
-    return found
+def read(server: Server, identity: str, moment: str | None, lines: int) -> dict[str, Any]:
+    """A run with its summaries, artifacts and last lines of output; all as of one vector when a moment is given."""
+    details: dict[str, Any] = server.get(f"/runs/{identity}", as_of=moment)
+    then = vector_of(details, moment)
+    details["summaries"] = server.get(f"/runs/{identity}/metrics", as_of=then)["metrics"]
+    details["artifacts"] = server.get(f"/runs/{identity}/artifacts", as_of=then)["artifacts"]
+    details["output"] = (
+        server.get(f"/runs/{identity}/logs", limit=lines, as_of=then)["lines"] if lines else []
+    )
+    return details
 
 
 def _head(run: Mapping[str, Any]) -> RenderableType:
@@ -83,11 +95,22 @@ def _head(run: Mapping[str, Any]) -> RenderableType:
         "git commit": text(run["git_commit"]),
         "tags": escape("  ".join(f"{key}={value}" for key, value in run["tags"].items())),
         "attempts": str(run["attempts"]) if run["attempts"] > 1 else "",
+        "concurrent": _concurrent(run["concurrent"]),
         "notes": escape(run["notes"] or ""),
+        "deleted": f"[red]since {local_time(run['deleted_at'])}[/red]" if run.get("deleted_at") else "",
         "error": f"[red]{escape(run['error'])}[/red]" if run["error"] else "",
         "problems": _problems(run["problems"]),
     }
     return pairs({name: value for name, value in rows.items() if value and value != MISSING})
+
+
+def _concurrent(processes: Sequence[Mapping[str, Any]]) -> str:
+    """Processes that went on after another one had taken over."""
+    told = ", ".join(
+        f"process {each['pid']} on {each['host']} (attempt {each['attempt']}, rank {each['rank']})"
+        for each in processes
+    )
+    return f"[yellow]{escape(told)} went on after another one had taken over[/yellow]" if told else ""
 
 
 def _problems(problems: Mapping[str, Any]) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
+from ..config import resolve
 from .failures import NEGATIVE
 from .output import MISSING, console, print_json, shorten, status, table, text
-from .server import Server, connect
+from .proofs import Asking, Proofs
+from .server import connect
 
 app = typer.Typer(add_completion=False)
 OPEN = 2
 _MOST_RUNS = 50
+_MOST_FINDINGS = 100
 
 
 @app.command()
@@ -24,59 +29,96 @@ def verify(
     ] = 1_000,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=0, max=60, help="Seconds to wait for projections that are behind."),
-    ] = 10.0,
+        typer.Option("--timeout", min=0, max=600, help="Seconds that each answer of the server may take."),
+    ] = 60.0,
+    spool: Annotated[
+        list[Path] | None,
+        typer.Option("--spool", help="Also compare this spool; this user's own is always looked at."),
+    ] = None,
+    contents: Annotated[
+        bool, typer.Option("--contents", help="Read every artifact again and compare its hash.")
+    ] = False,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Only ask the ledger: quick, and without reading the log.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
-    """Whether everything that was logged has arrived, per run, stream and producer: the ledger's answer.
+    """Whether everything that was logged has arrived, and is still there, wherever the system keeps it.
 
-    Every call of a client has a number; the ledger keeps which numbers have been stored. `voided` are
-    numbers that were given up with a reason (a full disk, a refusal) instead of being lost silently.
+    The ledger knows which calls of which producer were stored. Then the log is read again, and what it says
+    is compared with the ledger, the rows in Postgres, the points in ClickHouse, the contents in the object
+    store and the spools of this machine. Each difference is named with its place, the time since when, and
+    what brings it in order. `voided` are calls that were given up with a reason (a full disk, a refusal).
 
-    Exit codes: 0 complete, 1 something is missing, 2 nothing is missing but a run is still open
-    (its process or its delivery goes on), 3 no answer.
+    For all runs the comparison needs a key with the role admin; with another the ledger alone is asked.
+
+    Exit codes: 0 complete and equal everywhere, 1 something is missing or differs, 2 neither, but something
+    is still open or on its way, 3 no answer.
 
     Examples:
 
       speech-tracker verify conformer_12l
 
-      speech-tracker verify --json > delivery.json
+      speech-tracker verify --json > proof.json
 
-      speech-tracker verify && echo "all runs arrived"
+      speech-tracker verify && echo "all runs arrived, and nothing is lost"
     """
+    spools = [resolve().spool, *(each.expanduser().absolute() for each in spool or [])]
     with connect() as server:
-        found = [_one(server, run, timeout)] if run else _all(server, limit, timeout)
+        asking = Asking(server, timeout, contents, dict.fromkeys(spools))
+        found = asking.one(run, ledger=ledger) if run else asking.all(limit, ledger=ledger)
     if as_json:
-        print_json(found[0] if run else {"deliveries": found})
-    elif run:
-        _show_run(found[0])
+        print_json(found.as_json(one=run is not None))
     else:
-        _show_all(found)
-    raise typer.Exit(exit_code(found))
+        _show(found, one=run is not None)
+    raise typer.Exit(exit_code(found.deliveries, found.findings))
 
 
-def exit_code(deliveries: Sequence[Mapping[str, Any]]) -> int:
-    """0 complete, 1 missing, 2 open."""
-    if any(delivery["missing"] for delivery in deliveries):
+def exit_code(deliveries: Sequence[Mapping[str, Any]], findings: Sequence[Mapping[str, Any]] = ()) -> int:
+    """0 complete and equal, 1 missing or different, 2 open or on its way."""
+    lost = any(delivery["missing"] for delivery in deliveries)
+    if lost or any(finding["kind"] != "waiting" for finding in findings):
         return NEGATIVE
-    return 0 if all(delivery["complete"] for delivery in deliveries) else OPEN
+    return 0 if not findings and all(delivery["complete"] for delivery in deliveries) else OPEN
 
 
-def _one(server: Server, run: str, timeout: float) -> dict[str, Any]:
-    found: dict[str, Any] = server.get(f"/runs/{server.run_id(run)}/delivery", timeout=timeout)
-    return found
+def _show(found: Proofs, *, one: bool) -> None:
+    if not one:
+        _show_all(found.deliveries)
+    elif found.deliveries:
+        _show_run(found.deliveries[0])
+    _show_findings(found.findings)
+    if found.verifications and not found.findings:
+        records, points = (sum(each[name] for each in found.verifications) for name in ("records", "points"))
+        told = f"{records:,} records of the log read again, {points:,} points: the same everywhere"
+        console().print(f"[green]verified[/green]  [dim]{told}[/dim]")
 
 
-def _all(server: Server, limit: int, timeout: float) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor = None
-    while len(found) < limit:
-        page = server.get("/delivery", cursor=cursor, limit=min(500, limit - len(found)), timeout=timeout)
-        found += page["deliveries"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    return found
+def _show_findings(findings: Sequence[Mapping[str, Any]]) -> None:
+    """What differs, and for each kind of damage once what to do."""
+    for finding in findings[:_MOST_FINDINGS]:
+        colour = "yellow" if finding["kind"] == "waiting" else "red"
+        place = " ".join(filter(None, [finding["where"], finding["kind"], finding.get("stream")]))
+        console().print(f"[{colour}]{place}[/{colour}]  {escape(finding['what'])}")
+        console().print(f"  [dim]{escape(_where(finding))}[/dim]")
+    if len(findings) > _MOST_FINDINGS:
+        console().print(f"[dim]… and {len(findings) - _MOST_FINDINGS:,} more; see --json[/dim]")
+    for step in dict.fromkeys(finding["next_step"] for finding in findings if finding.get("next_step")):
+        console().print(f"next: {escape(step)}")
+
+
+def _where(finding: Mapping[str, Any]) -> str:
+    """Run, producer, calls, offsets and time of a finding."""
+    calls = " ".join(shorten([f"{first}–{last}" for first, last in finding.get("calls", [])], 5))
+    offsets = finding.get("offsets")
+    parts = [
+        f"run {finding['run']}" if finding.get("run") else "",
+        f"producer {finding['producer']}" if finding.get("producer") else "",
+        f"calls {calls}" if calls else "",
+        f"partition {finding.get('partition', 0)} offsets {offsets[0]}–{offsets[1]}" if offsets else "",
+        f"since {finding['since']}" if finding.get("since") else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _show_run(delivery: Mapping[str, Any]) -> None:
@@ -91,7 +133,7 @@ def _show_run(delivery: Mapping[str, Any]) -> None:
             f"{stream['received']:,}",
             _ranges(stream["voided"]),
             status(stream["verdict"]),
-            text(stream["close_reason"]),
+            text(stream["close_reason"]) + ("  [yellow]concurrent[/yellow]" if stream["concurrent"] else ""),
         )
     console().print(made)
     _say_behind(delivery["behind"])

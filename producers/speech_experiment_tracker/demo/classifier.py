@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,16 +135,23 @@ class Classifier:
             self.weights[name] = (self.weights[name] - learning_rate * step / scale).astype(np.float32)
 
     def save(self, path: Path) -> None:
-        """A checkpoint that `load` reads back."""
+        """A checkpoint that `load` reads back, with all that training needs to go on."""
+        moments = {f"{name}.{place}": pair[place] for name, pair in self.moments.items() for place in (0, 1)}
+        others: dict[str, Any] = {"mean": self.mean, "scale": self.scale, "updates": np.int64(self.updates)}
+        others |= self.weights | moments
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, mean=self.mean, scale=self.scale, **self.weights)
+            np.savez(file, allow_pickle=False, **others)
 
     @classmethod
     def load(cls, path: Path) -> Classifier:
         with np.load(path) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        mean, scale = arrays.pop("mean"), arrays.pop("scale")
-        return cls(arrays, mean, scale)
+        mean, scale, updates = (arrays.pop(name) for name in ("mean", "scale", "updates"))
+        weights = {name: array for name, array in arrays.items() if "." not in name}
+        moments = {
+            name: (arrays[f"{name}.0"], arrays[f"{name}.1"]) for name in weights if f"{name}.0" in arrays
+        }
+        return cls(weights, mean, scale, moments, int(updates))
 
 
 def cross_entropy(chances: Array, targets: Labels) -> float:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from .utterances import Utterance
+from .utterances import Speech
 
 BEAMS = (1e-24, 1e-30, 1e-36)
 LM_WEIGHTS = (4.0, 6.5, 9.0)
@@ -59,7 +59,7 @@ class Recogniser:
             beam=point.beam, pbeam=point.beam, wbeam=point.word_beam, lw=point.lm_weight, loglevel="FATAL"
         )
 
-    def decode(self, utterance: Utterance) -> Hypothesis:
+    def decode(self, utterance: Speech) -> Hypothesis:
         """The best hypothesis; the time does not include reading the file."""
         samples = utterance.samples()
         started = time.perf_counter()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +18,16 @@ from ..client import Client
 from ..errors import TrackerError
 from ..http import ApiClient
 from ..queries import search_runs
+from . import robustness
 from .archive import recordings_dir
+from .classifier import Hyperparameters
+from .conditions import versions
+from .crash import Resumed, proof, train_and_kill
 from .digits import spoken_digits
 from .sweep import EXPERIMENT as DECODING
 from .sweep import Decoded, decode_all
+from .training import DESCRIPTION, KILLED_UNITS, TASK, TEST_SET, train_all
 from .training import EXPERIMENT as TRAINING
-from .training import TEST_SET, train_all
 from .utterances import Utterance, test_utterances
 
 _VISIBLE_WITHIN_S = 20.0
@@ -31,11 +36,15 @@ _TEST_SETS = ("librivox", "cards", "phrases")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the server answered about the runs of one demo: rows of search, best first."""
+    """What the server answered about the runs of one demo: rows of search, and systems by their scores, best first."""
 
     classifiers: list[dict[str, Any]]
     decodings: list[dict[str, Any]]
     seconds: float
+    resumed: Resumed
+    systems: list[dict[str, Any]] = field(default_factory=list)
+    noise: list[dict[str, Any]] = field(default_factory=list)
+    """Error rates of the systems by noise, with intervals."""
 
 
 def run_demo(console: Console) -> Outcome:
@@ -52,10 +61,14 @@ def run_demo(console: Console) -> Outcome:
     tags = {"demo": f"{time.time_ns() // 1_000_000:x}", "language": "en"}
     digits, utterances = spoken_digits(recordings), test_utterances(recordings)
     measured = _classifiers(client, tags, digits, console)
+    resumed = _killed_and_resumed(recordings, tags, console)
+    measured[resumed.run_id] = resumed.accuracy
     decoded = _decodings(utterances, tags, console)
     measured |= {each.run_id: each.results["wer"] for each in decoded}
-    outcome = _ask(api, tags["demo"], measured, started)
+    systems, noise = _robustness(client, utterances, tags, console)
+    outcome = replace(_ask(api, tags["demo"], measured, started, resumed), systems=systems, noise=noise)
     _print(console, outcome, len(digits), utterances)
+    console.print(f"mlp-{KILLED_UNITS} {proof(api, resumed, Hyperparameters(KILLED_UNITS).steps)}")
     console.print(f"[dim]{_delivery(api, measured)}; {outcome.seconds:.0f} s in all[/dim]")
     best, second = (run["id"][-8:] for run in outcome.decodings[:2])
     console.print(
@@ -93,13 +106,20 @@ def _classifiers(
     console.print(f"\n[bold]1. {TRAINING}[/bold]  {len(digits)} spoken words, two speakers")
     experiment = client.create_experiment(
         TRAINING,
-        task="keyword_spotting",
-        description="Eleven digit words, cut from real recordings by alignment.",
+        task=TASK,
+        description=DESCRIPTION,
     )
     with console.status("training"):
         found = train_all(experiment, digits, {**tags, "domain": "digits"})
     console.print(f"  {len(found)} classifiers trained")
     return found
+
+
+def _killed_and_resumed(recordings: Path, tags: dict[str, str], console: Console) -> Resumed:
+    with console.status("training, killing, resuming"):
+        return train_and_kill(
+            recordings, KILLED_UNITS, {**tags, "domain": "digits"}, lambda line: console.print(f"  {line}")
+        )
 
 
 def _decodings(utterances: Sequence[Utterance], tags: dict[str, str], console: Console) -> list[Decoded]:
@@ -117,7 +137,30 @@ def _decodings(utterances: Sequence[Utterance], tags: dict[str, str], console: C
         return decode_all(utterances, {**tags, "domain": "mixed"}, done)
 
 
-def _ask(api: ApiClient, demo: str, measured: Mapping[str, float], started: float) -> Outcome:
+def _robustness(
+    client: Client, utterances: Sequence[Utterance], tags: dict[str, str], console: Console
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(systems by their scores, rates by noise) as the server has them."""
+    sets = versions([each for each in utterances if each.seconds() <= robustness.LONGEST_S])
+    count = sum(map(len, sets.values()))
+    console.print(
+        f"\n[bold]3. {robustness.EXPERIMENT}[/bold]  {count} utterances, clean, in babble, in a room; two systems"
+    )
+
+    def done(name: str, rtf: float) -> None:
+        console.print(f"  {name:<36} recognised       RTF {rtf:.2f}")
+
+    with console.status("recognising"):
+        robustness.register(client, sets)
+        runs = robustness.evaluate_all(sets, {**tags, "domain": "noise"}, done)
+    with console.status("waiting for the scores"):
+        systems = robustness.wait_scored(client, sets, runs, tags["demo"])
+        return systems, robustness.by_noise(client, systems, sets)
+
+
+def _ask(
+    api: ApiClient, demo: str, measured: Mapping[str, float], started: float, resumed: Resumed
+) -> Outcome:
     """The runs as the server has them, once it has all of them."""
     deadline = time.monotonic() + _VISIBLE_WITHIN_S
     while True:
@@ -126,7 +169,7 @@ def _ask(api: ApiClient, demo: str, measured: Mapping[str, float], started: floa
             api, f"{mine} and experiment = '{TRAINING}'", f"metrics.{TEST_SET}_accuracy desc"
         )
         decoded = search_runs(api, f"{mine} and experiment = '{DECODING}'", "metrics.wer, metrics.rtf")
-        outcome = Outcome([*trained], [*decoded], time.monotonic() - started)
+        outcome = Outcome([*trained], [*decoded], time.monotonic() - started, resumed)
         wrong = _differences(outcome, measured)
         if not wrong:
             return outcome
@@ -149,6 +192,27 @@ def _differences(outcome: Outcome, measured: Mapping[str, float]) -> list[str]:
         or shown.get(run) is None
         or not math.isclose(float(shown[run]), value, rel_tol=1e-12)
     ]
+
+
+def _print_noise(console: Console, outcome: Outcome) -> None:
+    """What the server counted: nobody logged a score."""
+    console.print(
+        "\n[bold]Robustness, counted by the server[/bold] (WER, 95 % by the bootstrap over utterances)"
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("condition")
+    for system in outcome.systems:
+        table.add_column(escape(system["run"]), justify="right")
+    cells = {(row["condition.noise"], row["run"]): row for row in outcome.noise}
+    for condition in dict.fromkeys(row["condition.noise"] for row in outcome.noise):
+        table.add_row(condition, *(_rate(cells[condition, system["run_id"]]) for system in outcome.systems))
+    console.print(table)
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    interval = row["interval"]
+    sure = f" [dim]{interval['low']:.1%} – {interval['high']:.1%}[/dim]" if interval else ""
+    return f"{row['rate']:.1%}{sure}"
 
 
 def _delivery(api: ApiClient, runs: Mapping[str, float]) -> str:
@@ -181,6 +245,7 @@ def _print(console: Console, outcome: Outcome, words: int, utterances: Sequence[
         cells = [f"{decoding['beam']:.0e}", f"{decoding['lm_weight']:g}", *sets, pooled]
         board.add_row(str(place), escape(run["name"]), *cells, f"{run['metrics']['rtf']:.2f}")
     console.print(board)
+    _print_noise(console, outcome)
     held_out = outcome.classifiers[0]["config"]["data"]["valid_words"]
     console.print(
         f"\n[bold]Keyword classifiers[/bold] (accuracy on {held_out} of {words} words, utterances held out)"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ from .classifier import Array, Classifier, Hyperparameters, Labels, batches, con
 from .digits import WORDS, Digit, split
 
 EXPERIMENT = "Spoken digits: keyword classifier"
+TASK = "keyword_spotting"
+DESCRIPTION = "Eleven digit words, cut from real recordings by alignment."
 TEST_SET = "tidigits-dev"
-HIDDEN_UNITS = (8, 32, 128)
+HIDDEN_UNITS = (8, 128)
+KILLED_UNITS = 32
+"""The size whose training is killed and resumed."""
 _VALIDATE_EVERY = 10
 _CHECKPOINT_EVERY = 100
 _PIXELS = 24
@@ -32,21 +37,31 @@ def train_all(experiment: Experiment, digits: Sequence[Digit], tags: dict[str, s
     return found
 
 
-def train(run: Run, digits: Sequence[Digit], given: Hyperparameters) -> float:
-    """Trains one classifier, logs curves, checkpoints and results; the accuracy on held-out words."""
+def train(
+    run: Run,
+    digits: Sequence[Digit],
+    given: Hyperparameters,
+    logged: Callable[[int], None] = lambda step: None,
+) -> float:
+    """Trains one classifier, logs curves, checkpoints and results; the accuracy on held-out words.
+
+    A resumed run goes on from its newest checkpoint, with the batches that follow. logged: told each step.
+    """
     training, validation = split(list(digits))
     inputs, targets = examples(validation)
-    model = Classifier.fresh(examples(training)[0], given)
+    checkpoint = run.newest_checkpoint()
+    model = Classifier.load(checkpoint) if checkpoint else Classifier.fresh(examples(training)[0], given)
     run.log_config(_config(model, given, training, validation))
     with tempfile.TemporaryDirectory() as folder:
-        source = batches(training, given)
-        for step in range(1, given.steps + 1):
-            loss, accuracy = model.train(*next(source), given)
+        source = islice(batches(training, given), model.updates, given.steps)
+        for step, batch in enumerate(source, model.updates + 1):
+            loss, accuracy = model.train(*batch, given)
             run.log_metrics({"train_loss": loss, "train_accuracy": accuracy}, step=step)
             if step % _VALIDATE_EVERY == 0:
                 _validate(run, model, inputs, targets, step)
             if step % _CHECKPOINT_EVERY == 0:
                 _checkpoint(run, model, Path(folder), step)
+            logged(step)
     return _results(run, model, validation, inputs, targets)
 
 

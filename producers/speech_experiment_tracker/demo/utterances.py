@@ -6,10 +6,20 @@ import re
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 SAMPLE_RATE = 16_000
 _BYTES_PER_SECOND = 2 * SAMPLE_RATE
 _TRANSCRIPTION = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<id>[^()\s]+)\)\s*$")
+
+
+class Speech(Protocol):
+    """What can be recognised."""
+
+    @property
+    def id(self) -> str: ...
+
+    def samples(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)

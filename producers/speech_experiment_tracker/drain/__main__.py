@@ -13,11 +13,13 @@ import msgspec
 
 from ..spool.files import write_atomically
 from .care import Carer
+from .pace import Pace
 from .process import STATE, hold, open_bell, wait_for_ring
 
 LINGER = 20.0
 PAUSE = 0.05
 IDLE_PAUSE = 0.25
+TOGETHER, BURST = 0.02, 8
 STATE_EVERY = 1.0
 
 
@@ -51,6 +53,7 @@ def serve(carer: Carer, bell: int | None, linger: float) -> None:
     """Delivers until nothing has been open for some seconds, or the spool was removed."""
     last_open = time.monotonic()
     state = Reporter(carer)
+    pace = Pace(TOGETHER, BURST)
     is_open = True
     while carer.spool.is_dir():
         try:
@@ -65,6 +68,7 @@ def serve(carer: Carer, bell: int | None, linger: float) -> None:
         elif time.monotonic() - last_open > linger:
             return
         if wait_for_ring(bell, PAUSE if is_open else IDLE_PAUSE):
+            time.sleep(pace.turn())
             carer.wake()
 
 
@@ -82,7 +86,7 @@ class Reporter:
         self._next = time.monotonic() + STATE_EVERY
         state = {
             "pid": os.getpid(),
-            "open": len(self._carer.folders),
+            "open": len(self._carer.producers),
             "waiting": self._carer.waiting(),
             "problems": self._carer.problems(),
         }
@@ -93,4 +97,6 @@ class Reporter:
 
 
 if __name__ == "__main__":
+    # What the trainer's process inherited, such as a scheduler's lock, must end with it and not with us.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     sys.exit(main(sys.argv[1:]))

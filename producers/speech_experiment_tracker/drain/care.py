@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
+from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.runs import RunEnvironment
 
 from ..spool.files import boot_id
-from .folders import Meta, ProducerFolder
+from ..spool.places import PROCESSES
+from .folders import ProcessFolder
+from .meta import Meta
 from .office import Office
 from .own import OwnProducer
-from .system import Meter
+from .producers import SpooledProducer
+from .system import Meter, Meters
 from .targets import Target
 
 HEARTBEAT = 10.0
 FIRST_MEASURE = 1.0
 RECENT = 60.0
 CAPTURE_TIMEOUT = 60.0
+REMEMBERED = 64
+"""Environments kept for the next run of a process: one has all its packages, and a drain may serve for months."""
+SCRIPT_SPEAKS_WITHIN = 30.0
 
 
 class Environments:
@@ -37,9 +46,16 @@ class Environments:
     def get(self, meta: Meta) -> tuple[bool, RunEnvironment | None]:
         """(whether it is settled, the environment or None when it could not be captured)"""
         if meta.pid not in self._started:
+            self._forget_oldest()
             self._started.add(meta.pid)
             threading.Thread(target=self._capture, args=(meta,), daemon=True).start()
         return meta.pid in self._known, self._known.get(meta.pid)
+
+    def _forget_oldest(self) -> None:
+        while len(self._known) >= REMEMBERED:
+            oldest = next(iter(self._known))
+            self._started.discard(oldest)
+            del self._known[oldest]
 
     def _capture(self, meta: Meta) -> None:
         found = None
@@ -56,30 +72,55 @@ class Environments:
 
 
 class Watch:
-    """One run of this machine: the drain's own producer, and when it speaks next."""
+    """One run of this machine: the drain's own producer, made when it has something to say, and when that is.
 
-    def __init__(self, run_folder: Path, meta: Meta, run: UUID) -> None:
-        self.own = OwnProducer(run_folder, meta, run)
+    begin  makes the producer; raises OSError
+    """
+
+    def __init__(self, meta: Meta, begin: Callable[[], OwnProducer]) -> None:
+        self._begin = begin
+        self._meta = meta
+        self._own: OwnProducer | None = None
         self.environment_due = meta.capture and meta.rank == 0
-        self.meter = Meter()
+        self._meter: Meter | None = None
         self.next_beat = time.monotonic() + HEARTBEAT
         self.next_measure = time.monotonic() + FIRST_MEASURE
+        self._begun = time.monotonic()
 
-    def speak(self, trainers: list[ProducerFolder], environments: Environments) -> None:
-        """Says what is due."""
-        alive = [folder for folder in trainers if not folder.dead]
+    @property
+    def own(self) -> OwnProducer:
+        if self._own is None:
+            self._own = self._begin()
+        return self._own
+
+    def speak(self, trainers: list[SpooledProducer], environments: Environments, meters: Meters) -> None:
+        """Says what is due; raises OSError when that cannot be.
+
+        trainers  of the run; none when all that they logged is delivered already
+        """
+        alive = [trainer for trainer in trainers if not trainer.dead]
         now = time.monotonic()
-        if self.environment_due:
-            settled, environment = environments.get(trainers[0].meta)
+        if self.environment_due and not self._may_be_better(trainers, now):
+            settled, environment = environments.get(trainers[0].meta if trainers else self._meta)
             self.environment_due = not settled
             if environment is not None:
                 self.own.say(environment)
         if alive and now >= self.next_beat:
             self.next_beat = now + HEARTBEAT
-            self.own.heartbeat(_sum([folder.problems() for folder in trainers]))
+            self.own.heartbeat(_sum([trainer.problems() for trainer in trainers]))
         if alive and now >= self.next_measure:
             self.next_measure = now + HEARTBEAT
-            self.own.measure(self.meter.read([folder.meta.pid for folder in alive]))
+            self._meter = meters.of([trainer.meta.pid for trainer in alive])
+            self.own.measure(self._meter.read())
+
+    def finish(self) -> None:
+        if self._own is not None:
+            self._own.finish()
+
+    def _may_be_better(self, trainers: list[SpooledProducer], now: float) -> bool:
+        """Whether only a supervisor has spoken so far, whose script may have another environment."""
+        alone = bool(trainers) and trainers[0].meta.watches and not trainers[0].dead
+        return alone and now - self._begun < SCRIPT_SPEAKS_WITHIN
 
 
 class Carer(Office):
@@ -89,58 +130,92 @@ class Carer(Office):
         super().__init__(spool, target)
         self._watches: dict[UUID, Watch] = {}
         self._environments = Environments()
+        self._meters = Meters()
+        self._own_folders: dict[str, Path] = {}
+        self._speak_after = 0.0
+        self._ended: set[UUID] = set()
         self._boot = boot_id()
 
-    def cares_for(self, folder: ProducerFolder) -> bool:
-        if isinstance(folder, OwnProducer):
-            return True
-        return folder.run is not None and self._is_trainer(folder) and not folder.look(now=True)
+    def visit(self) -> bool:
+        """As an office does; a run of which something is still to be said is open too."""
+        return super().visit() or bool(self._watches)
 
-    def _is_trainer(self, folder: ProducerFolder) -> bool:
-        return folder.meta.role == "trainer" and not folder.meta.child and folder.meta.boot == self._boot
+    def cares_for(self, producer: SpooledProducer) -> bool:
+        if isinstance(producer, OwnProducer):
+            return True
+        return producer.run is not None and self._is_trainer(producer) and not producer.look(now=True)
+
+    def _is_trainer(self, producer: SpooledProducer) -> bool:
+        meta = producer.meta
+        return meta.role == "trainer" and not meta.child and meta.boot == self._boot
 
     def care(self) -> None:
         """Lets the drain's own producers speak, begin and end."""
         known = self._trainers()
+        self._ended &= known.keys()
         for run, trainers in known.items():
-            watch = self._watches.get(run)
-            if watch is None:
-                if any(self._is_new(folder) for folder in trainers):
-                    with contextlib.suppress(OSError):
-                        self._begin(run, trainers[0])
-            else:
-                watch.speak(trainers, self._environments)
-        for run in list(self._watches):
-            self._end_if_done(run, known.get(run, []))
+            if run not in self._watches and self._needs_watch(run, trainers):
+                meta = trainers[0].meta
+                self._watches[run] = Watch(meta, functools.partial(self._begin, run, meta))
+        for run, watch in list(self._watches.items()):
+            trainers = known.get(run, [])
+            self._let_speak(watch, trainers)
+            self._end_if_done(run, trainers)
 
-    def _trainers(self) -> dict[UUID, list[ProducerFolder]]:
-        found: dict[UUID, list[ProducerFolder]] = {}
-        for folder in self.folders.values():
-            if folder.run is not None and self._is_trainer(folder):
-                found.setdefault(folder.run, []).append(folder)
-        for folders in found.values():
-            folders.sort(key=lambda folder: folder.meta.rank)
+    def _let_speak(self, watch: Watch, trainers: list[SpooledProducer]) -> None:
+        if time.monotonic() > self._speak_after:
+            try:
+                watch.speak(trainers, self._environments, self._meters)
+            except OSError:  # a full disk
+                self._speak_after = time.monotonic() + HEARTBEAT
+
+    def _trainers(self) -> dict[UUID, list[SpooledProducer]]:
+        found: dict[UUID, list[SpooledProducer]] = {}
+        for producer in self.producers.values():
+            if producer.run is not None and self._is_trainer(producer):
+                found.setdefault(producer.run, []).append(producer)
+        for trainers in found.values():
+            if len(trainers) > 1:
+                trainers.sort(key=lambda trainer: (trainer.meta.watches, trainer.meta.rank))
         return found
 
+    def _needs_watch(self, run: UUID, trainers: list[SpooledProducer]) -> bool:
+        """While a server is away dead trainers stay, and nothing more is to be said of them."""
+        if run in self._ended:
+            return any(not trainer.dead for trainer in trainers)
+        return any(self._is_new(trainer) for trainer in trainers)
+
     @staticmethod
-    def _is_new(folder: ProducerFolder) -> bool:
-        if not folder.dead:
+    def _is_new(trainer: SpooledProducer) -> bool:
+        if not trainer.dead:
             return True
         with contextlib.suppress(OSError):
-            return time.time() - folder.path.stat().st_ctime < RECENT
+            return time.time() - trainer.place.page.stat().st_ctime < RECENT
         return False
 
-    def _begin(self, run: UUID, trainer: ProducerFolder) -> None:
-        watch = Watch(trainer.path.parent, trainer.meta, run)
-        self._watches[run] = watch
-        self.admit(watch.own)
+    def _begin(self, run: UUID, meta: Meta) -> OwnProducer:
+        own = OwnProducer(self._own_folder(run, meta.target), meta, run)
+        self.admit(own)
+        return own
 
-    def _end_if_done(self, run: UUID, trainers: list[ProducerFolder]) -> None:
+    def _own_folder(self, run: UUID, target: str | None) -> ProcessFolder:
+        """Where what the drain says goes; what has no server waits by itself, so that a sync may take it."""
+        key = target or str(run)
+        path = self._own_folders.get(key)
+        if path is None or path not in self._folders:
+            path = self._own_folders[key] = self.spool / PROCESSES / str(uuid7())
+            path.mkdir(mode=0o700, parents=True)
+            self._folders[path] = ProcessFolder(path)
+            self._folders[path].take()
+        return self._folders[path]
+
+    def _end_if_done(self, run: UUID, trainers: list[SpooledProducer]) -> None:
         watch = self._watches[run]
-        busy = any(not folder.dead for folder in trainers)
-        if not busy and not (watch.environment_due and trainers):
-            watch.own.finish()
+        if not watch.environment_due and all(trainer.dead for trainer in trainers):
+            watch.finish()
             del self._watches[run]
+            self._ended.add(run)
+            self._own_folders.pop(str(run), None)
 
 
 def _sum(counts: list[dict[str, int]]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from speech_experiment_schemas.wire import IngestReply
 
 from ..transports.base import DeliveryError, Transport
-from .journal import Sealed
+from .journal import Book, Sealed
 from .lanes import Lane, void_for
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Courier:
             return False
         try:
             advanced = [lane for lane, dead in lanes if self._advance(lane, dead)]
-            self._sync([lane for lane, _ in lanes if lane.journal.unsynced])
+            self._sync([lane for lane, _ in lanes if lane.journal.book.unsynced])
             sent = self._send([lane for lane, _ in lanes])
         except DeliveryError as error:
             self._back_off(error)
@@ -63,16 +63,19 @@ class Courier:
         return 0 if len(lane.journal.waiting) > BATCH_RECORDS else lane.advance(dead=dead)
 
     def _sync(self, lanes: list[Lane]) -> None:
-        """Brings what was sealed onto the disk; many journals at once, since they share the disk's commits."""
-        if len(lanes) > 2:
+        """Brings what was sealed onto the disk; many books at once, since they share the disk's commits."""
+        books: dict[Book, list[Lane]] = {}
+        for lane in lanes:
+            books.setdefault(lane.journal.book, []).append(lane)
+        if len(books) > 2:
             if self._syncing is None:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._syncing = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="sync")
-            list(self._syncing.map(lambda lane: lane.journal.sync(), lanes))
+            list(self._syncing.map(_sync_all, books.values()))
         else:
-            for lane in lanes:
-                lane.journal.sync()
+            for each in books.values():
+                _sync_all(each)
         for lane in lanes:
             lane.remove_read()
 
@@ -94,6 +97,8 @@ class Courier:
             self._settle(lane, taken, {0: ("too_large", str(error))}, reply)
             return 1
         self._accept(load, reply)
+        for book in {lane.journal.book for lane, _ in load}:
+            book.flush()
         return len(records)
 
     def _load(self, lanes: list[Lane]) -> list[tuple[Lane, list[Sealed]]]:
@@ -144,7 +149,7 @@ class Courier:
         positions = [(partition, last) for topic, partition, last in reply.positions if topic == lane.stream]
         lane.journal.acknowledge(len(taken), voids, positions)
         if voids:
-            lane.journal.sync()
+            lane.journal.book.sync()
 
     def _back_off(self, error: DeliveryError) -> None:
         self.problem = str(error)
@@ -166,3 +171,9 @@ class Courier:
     def resting(self) -> float:
         """Seconds until the next try, 0 when none is waited for."""
         return max(0.0, self._not_before - time.monotonic())
+
+
+def _sync_all(lanes: list[Lane]) -> None:
+    """Lanes of one book."""
+    for lane in lanes:
+        lane.sync()

@@ -1,4 +1,4 @@
-"""Captures where a run runs: python -m … < producer.json > RunEnvironment as msgpack."""
+"""Captures where a run runs: python -m … < what the producer says of itself > RunEnvironment as msgpack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import msgspec
 
 from speech_experiment_schemas.runs import RunEnvironment
 
-from .folders import Meta
+from .meta import Meta
 
 MAX_DIFF = 200_000
 _VARIABLES = (

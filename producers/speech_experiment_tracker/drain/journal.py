@@ -1,27 +1,39 @@
-"""The journal of a stream: exact bytes of every sealed record, on the disk before it is first sent.
+"""Journals: exact bytes of every sealed record, on the disk before it is first sent.
 
-    drain/<stream>.journal   entries: length u32 | CRC-32C u32 | msgpack; the first is a checkpoint
-    drain/<stream>.ack       how far it is acknowledged
+    drain/<courier>.book   entries of many streams: length u32 | CRC-32C u32 | msgpack
 
 A drain that is killed and started again sends the same bytes again; only a record that never left
-is sealed anew.
+is sealed anew. Where entries are damaged, the calls that they held are voided. Many short runs share
+a book, since each file and each flush costs as much as a run.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 import msgspec
 
+from speech_experiment_schemas.envelope import STREAMS
+
 from .._crc import crc32c
 from ..spool.files import sync_folder
+from ..spool.frames import is_valid, next_valid
+from ..spool.page import Ack, write_ack
+from ..spool.places import Place
 from ..spool.records import FRAME, FRAME_SIZE, HEADER_SIZE
 
 COMPACT_AT = 4 << 20
-FOLDER = "drain"
+BOOK = ".book"
+Key = tuple[str, str]
+"""(name of the producer, stream)"""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -34,47 +46,220 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     closed: bool = False
 
 
-class _Stored(msgspec.Struct, frozen=True, array_like=True):
-    """An entry on the disk; generation counts compactions, record is empty in a checkpoint."""
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A sealed record and the cursor behind it; without a record: all calls below `seq` are acknowledged.
 
-    generation: int
+    replaces  the record stands in for the refused one with the same seq; without a record, at the end of
+              what a fresh book says of a stream: `count` records wait, all others before `cursor` are acknowledged
+    """
+
+    producer: str
+    stream: str
     cursor: Cursor
     seq: int
-    count: int
-    record: bytes
+    count: int = 0
+    record: bytes = b""
     replaces: bool = False
 
 
 @dataclass(slots=True)
 class Sealed:
-    """A record waiting for its acknowledgement; start and end are its place in the journal."""
+    """A record waiting for its acknowledgement, and the cursor behind it."""
 
     record: bytes
     seq: int
     count: int
-    start: int
-    end: int
+    cursor: Cursor
     void: bool = False
 
 
-class Ack(msgspec.Struct, frozen=True):
-    """What is acknowledged of a stream: every call below `seq`; positions are (partition, last offset)."""
-
-    generation: int = 0
-    offset: int = 0
-    seq: int = 0
-    closed: bool = False
-    positions: list[tuple[int, int]] = []
-    refused: int = 0
+Lost = Callable[[Cursor, int], bytes | None]
+"""(cursor, count) → the record in the place of sealed ones that are lost; None if the spool still has them"""
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Stored)
-_ack_decoder = msgspec.msgpack.Decoder(Ack)
+@dataclass
+class Kept:
+    """What a book keeps of a stream.
+
+    cursor   after the last sealed record; base: before the first that waits
+    waiting  sealed records in the order in which they are sent
+    """
+
+    cursor: Cursor = field(default_factory=Cursor)
+    base: Cursor = field(default_factory=Cursor)
+    waiting: deque[Sealed] = field(default_factory=deque)
+
+    def take(self, entry: Entry, ack: Ack, lost: Lost) -> bool:
+        """Takes in the next entry that an earlier drain left; False if it has to be sealed anew from here."""
+        if not entry.record:
+            while self.waiting and self.waiting[0].seq < entry.seq:
+                self.base = self.waiting.popleft().cursor
+            if entry.replaces and len(self.waiting) == entry.count:
+                self.cursor = entry.cursor
+            elif entry.seq == entry.cursor.seq >= self.cursor.seq:  # nothing waited then
+                self.cursor = self.base = entry.cursor
+            return True
+        sealed = Sealed(entry.record, entry.seq, entry.count, entry.cursor, entry.replaces)
+        if entry.replaces and self._replace(sealed):
+            return True
+        if entry.seq < self.cursor.seq:  # left over behind a book that was begun anew in its place
+            return True
+        if not self._pass_gap(entry.seq, ack, lost):
+            return False
+        self.cursor = entry.cursor
+        self.waiting.append(sealed)
+        return True
+
+    def _replace(self, void: Sealed) -> bool:
+        for place, sealed in enumerate(self.waiting):
+            if sealed.seq == void.seq:
+                void.cursor = sealed.cursor
+                self.waiting[place] = void
+                return True
+        return False
+
+    def _pass_gap(self, seq: int, ack: Ack, lost: Lost) -> bool:
+        """Gives up the calls up to `seq` that damaged entries held; False to seal them anew."""
+        count = seq - self.cursor.seq
+        if count > 0 and seq > ack.seq:
+            record = lost(self.cursor, count)
+            if record is None:
+                return False
+            behind = msgspec.structs.replace(self.cursor, seq=seq)
+            self.waiting.append(Sealed(record, self.cursor.seq, count, behind, void=True))
+        return True
 
 
-def _frame(payload: bytes) -> bytes:
-    return FRAME.pack(len(payload), crc32c(payload)) + payload
+class Book:
+    """The file of many journals. One courier writes it; streams may be opened by another thread.
+
+    unsynced  records were noted that are not on the disk yet
+    failed    the disk is full, and some of what waits is in memory only: the spool must keep it too
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.unsynced = False
+        self.failed = False
+        self._spoiled = False  # it holds entries in whose place others are to stand
+        self._lock = threading.Lock()
+        self._open: dict[Key, Kept] = {}
+        self._left: dict[Key, list[Entry]] = {}
+        self._buffer: list[bytes] = []
+        self._is_new = not path.exists()
+        self._file = _opened(path, 0)
+        self._end = 0
+        for entry, end in entries(self._file.readall()):
+            self._left.setdefault((entry.producer, entry.stream), []).append(entry)
+            self._end = end
+        self._file.truncate(self._end)
+
+    def streams(self) -> list[Key]:
+        """The streams that an earlier drain had begun with, and nobody has opened yet."""
+        return list(self._left)
+
+    def open(self, key: Key, ack: Ack, lost: Lost) -> Kept:
+        """Goes on with a stream where it was left."""
+        with self._lock:
+            kept = self._open[key] = Kept()
+            for entry in self._left.pop(key, []):
+                if not kept.take(entry, ack, lost):
+                    self._spoiled = True
+                    break
+            if ack.closed:
+                kept.cursor = msgspec.structs.replace(kept.cursor, closed=True)
+                kept.waiting.clear()
+        return kept
+
+    def leave(self, key: Key) -> None:
+        """Nobody works on the stream any more; it can be opened again."""
+        with self._lock:
+            if key in self._open:
+                self._left[key] = list(_entries_of(key, self._open.pop(key)))
+
+    def forget(self, producer: str) -> None:
+        """A producer is delivered and its files are gone."""
+        with self._lock:
+            for stream in STREAMS:
+                self._open.pop((producer, stream), None)
+                self._left.pop((producer, stream), None)
+
+    def adopt(self, known: dict[Key, list[Entry]]) -> None:
+        """Takes over what other files kept, and has it on the disk on return; raises OSError."""
+        with self._lock:
+            self._left = {**known, **self._left}
+        self._rewrite()
+
+    def note(self, entry: Entry) -> None:
+        """Adds an entry; call `sync` before what is in it is sent."""
+        if not self.failed:
+            self._buffer.append(_frame(entry))
+            self.unsynced = self.unsynced or bool(entry.record)
+
+    def flush(self) -> None:
+        """Hands what was noted to the system; makes a fresh book when this one has grown, or was full."""
+        data, self._buffer = b"".join(self._buffer), []
+        try:
+            if data and os.pwrite(self._file.fileno(), data, self._end) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._end += len(data)
+        except OSError:
+            # Sending goes on, for that alone frees space: after a crash of the drain the same calls are
+            # sealed again, and their sequence numbers keep them single.
+            self.failed = True
+        if self.failed or self._spoiled or self._has_grown():
+            with contextlib.suppress(OSError):
+                self._rewrite()
+
+    def sync(self) -> None:
+        """Brings what was noted onto the disk."""
+        self.flush()
+        if self.unsynced:
+            os.fdatasync(self._file.fileno())
+            self.unsynced = False
+            if self._is_new:
+                self._is_new = False
+                sync_folder(self.path.parent)
+
+    def _has_grown(self) -> bool:
+        if self._end <= COMPACT_AT:
+            return False
+        waiting = sum(len(each.record) for kept in list(self._open.values()) for each in kept.waiting)
+        return waiting * 2 < self._end
+
+    def _rewrite(self) -> None:
+        """Puts a book in this one's place that holds nothing but cursors and what waits; raises OSError."""
+        with self._lock:
+            waits = any(kept.waiting for kept in self._open.values())
+            waits = waits or any(entry.record for left in self._left.values() for entry in left)
+            frames = [_frame(entry) for left in self._left.values() for entry in left]
+            frames += [_frame(entry) for key, kept in self._open.items() for entry in _entries_of(key, kept)]
+        content = b"".join(frames)
+        try:
+            self._write_afresh(content)
+        except OSError:
+            if waits or len(content) > self._end:
+                raise
+            # A full disk: over the beginning of the old book, of which nothing is needed any more.
+            os.pwrite(self._file.fileno(), content, 0)
+            self._file.truncate(len(content))
+            os.fdatasync(self._file.fileno())
+        self._end, self._buffer = len(content), []
+        self.failed = self.unsynced = self._spoiled = self._is_new = False
+
+    def _write_afresh(self, content: bytes) -> None:
+        fresh = self.path.with_suffix(".new")
+        file = _opened(fresh, os.O_TRUNC)
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fdatasync(file.fileno())
+            fresh.rename(self.path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
+        sync_folder(self.path.parent)
+        self._file = file
 
 
 class Journal:
@@ -82,154 +267,120 @@ class Journal:
 
     cursor   after the last sealed record
     waiting  sealed records in the order in which they are sent
-    unsynced what was appended is not on the disk yet
     """
 
-    def __init__(self, producer_folder: Path, stream: str, start: Cursor | None = None) -> None:
-        folder = producer_folder / FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self.path = folder / f"{stream}.journal"
-        self.cursor = start or Cursor()
-        self.waiting: deque[Sealed] = deque()
-        self.ack = read_ack(producer_folder, stream)
-        self._ack_fd = os.open(folder / f"{stream}.ack", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._generation = self.ack.generation
-        self.unsynced = False
-        self._fd = -1
-        self._end = 0
-        if self.path.exists():
-            self._load()
-        else:
-            self._begin()
+    def __init__(self, book: Book, place: Place, stream: str, ack: Ack, *, lost: Lost) -> None:
+        self.book = book
+        self.ack = ack
+        self._place, self._stream = place, stream
+        self._kept = book.open((place.name, stream), ack, lost)
 
-    def _load(self) -> None:
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        data = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
-        for start, end, stored in _entries(data):
-            self._end = end
-            if not stored.record:
-                self._generation = stored.generation
-                self.cursor = stored.cursor
-                continue
-            if not stored.replaces:
-                self.cursor = stored.cursor
-            if self.ack.generation != self._generation or start >= self.ack.offset:
-                self._restore(stored, start, end)
-        os.ftruncate(self._fd, self._end)
-        if not self._end:
-            self._begin()
+    @property
+    def cursor(self) -> Cursor:
+        return self._kept.cursor
 
-    def _restore(self, stored: _Stored, start: int, end: int) -> None:
-        sealed = Sealed(stored.record, stored.seq, stored.count, start, end, stored.replaces)
-        for place, waiting in enumerate(self.waiting):
-            if stored.replaces and waiting.seq == stored.seq:
-                sealed.start, sealed.end = waiting.start, waiting.end
-                self.waiting[place] = sealed
-                return
-        self.waiting.append(sealed)
+    @cursor.setter
+    def cursor(self, cursor: Cursor) -> None:
+        self._kept.cursor = cursor
+        if not self._kept.waiting:
+            self._kept.base = cursor
 
-    def _begin(self) -> None:
-        """A new file that holds nothing but the cursor, put in the old one's place."""
-        self._generation += 1
-        frame = _frame(_encoder.encode(_Stored(self._generation, self.cursor, 0, 0, b"")))
-        is_first = not self.cursor.seq  # one that is lost in a power cut is the same as none
-        fresh = self.path if is_first else self.path.with_suffix(".new")
-        fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.write(fd, frame)
-        if not is_first:
-            os.fdatasync(fd)
-            fresh.rename(self.path)
-            sync_folder(self.path.parent)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._end = fd, len(frame)
+    @property
+    def waiting(self) -> deque[Sealed]:
+        return self._kept.waiting
 
     def append(self, record: bytes, seq: int, count: int, cursor: Cursor) -> None:
-        """Notes a sealed record; call `sync` before it is sent."""
-        start = self._write(_Stored(self._generation, cursor, seq, count, record))
-        self.cursor = cursor
-        self.waiting.append(Sealed(record, seq, count, start, self._end))
-
-    def _write(self, stored: _Stored) -> int:
-        frame = _frame(_encoder.encode(stored))
-        start = self._end
-        try:
-            written = os.pwrite(self._fd, frame, start)
-        except OSError:
-            written = 0
-        if written == len(frame):
-            self._end += written
-            self.unsynced = True
-        # Else the disk is full. Sending goes on, for that alone frees space: after a crash of the drain
-        # too, the same calls would be sealed again, and their sequence numbers keep them single.
-        return start
-
-    def sync(self) -> None:
-        if self.unsynced:
-            os.fdatasync(self._fd)
-            self.unsynced = False
+        """Notes a sealed record; the book has to be synced before it is sent."""
+        self._kept.cursor = cursor
+        self._kept.waiting.append(Sealed(record, seq, count, cursor))
+        self.book.note(Entry(self._place.name, self._stream, cursor, seq, count, record))
 
     def acknowledge(self, sent: int, refused: dict[int, bytes], positions: list[tuple[int, int]]) -> None:
         """Takes the first `sent` records off; refused: place among them → the void record sent instead."""
+        kept = self._kept
         voids = []
         seq = self.ack.seq
         for place in range(sent):
-            sealed = self.waiting.popleft()
+            sealed = kept.waiting.popleft()
             if place in refused:
-                self._write(
-                    _Stored(self._generation, self.cursor, sealed.seq, sealed.count, refused[place], True)
-                )
-                voids.append(Sealed(refused[place], sealed.seq, sealed.count, sealed.start, sealed.end, True))
+                voids.append(Sealed(refused[place], sealed.seq, sealed.count, sealed.cursor, void=True))
+                self.book.note(_entry((self._place.name, self._stream), voids[-1]))
+            elif not voids:
+                kept.base = sealed.cursor
             seq = max(seq, sealed.seq + sealed.count)
-        self.waiting.extendleft(reversed(voids))
+        kept.waiting.extendleft(reversed(voids))
+        if not kept.waiting:
+            kept.base = kept.cursor
+        self.book.note(Entry(self._place.name, self._stream, kept.cursor, _first(kept)))
         self.ack = Ack(
-            self._generation,
-            self.waiting[0].start if self.waiting else self._end,
             seq,
-            self.cursor.closed and not self.waiting,
-            positions or self.ack.positions,
+            kept.cursor.closed and not kept.waiting,
             self.ack.refused + len(voids),
+            positions or self.ack.positions,
         )
-        self._save_ack()
-        if not self.waiting and self._end > COMPACT_AT:
-            self._begin()
-
-    def _save_ack(self) -> None:
-        # Losing an acknowledgement only means that the same bytes are sent again: no fsync.
-        os.pwrite(self._ack_fd, _frame(_encoder.encode(self.ack)), 0)
+        with contextlib.suppress(OSError):  # the disk is full, or somebody removed the spool
+            write_ack(self._place, self._stream, self.ack)
 
     def close(self) -> None:
-        os.close(self._fd)
-        os.close(self._ack_fd)
+        self.book.leave((self._place.name, self._stream))
 
 
-def _entries(data: bytes) -> list[tuple[int, int, _Stored]]:
-    """Valid entries from the start on; what a crash tore at the end was never sent."""
-    found = []
-    position = 0
-    while position + FRAME_SIZE <= len(data):
-        length, crc = FRAME.unpack_from(data, position)
-        body = position + FRAME_SIZE
-        payload = data[body : body + length]
-        if not length or len(payload) < length or crc32c(payload) != crc:
-            break
-        found.append((position, body + length, _decoder.decode(payload)))
-        position = body + length
-    return found
+def _first(kept: Kept) -> int:
+    """The first call that is not acknowledged."""
+    return kept.waiting[0].seq if kept.waiting else kept.cursor.seq
 
 
-def read_ack(producer_folder: Path, stream: str) -> Ack:
-    """The acknowledged state of a stream, as its drain last wrote it; may be called while it writes."""
-    path = producer_folder / FOLDER / f"{stream}.ack"
-    for _ in range(3):
-        try:
-            data = path.read_bytes()
-        except OSError:
-            return Ack()
-        if len(data) < FRAME_SIZE:
-            return Ack()
-        length, crc = FRAME.unpack_from(data)
-        payload = data[FRAME_SIZE : FRAME_SIZE + length]
-        if len(payload) == length and crc32c(payload) == crc:
-            return _ack_decoder.decode(payload)
-    return Ack()
+def _entries_of(key: Key, kept: Kept) -> Iterator[Entry]:
+    """What a fresh book says of a stream."""
+    yield Entry(*key, kept.base, kept.base.seq)
+    for sealed in kept.waiting:
+        yield _entry(key, sealed)
+    if (
+        kept.waiting and kept.waiting[-1].cursor != kept.cursor
+    ):  # what followed a refused record is acknowledged
+        yield Entry(*key, kept.cursor, kept.base.seq, len(kept.waiting), replaces=True)
+
+
+def _entry(key: Key, sealed: Sealed) -> Entry:
+    return Entry(*key, sealed.cursor, sealed.seq, sealed.count, sealed.record, replaces=sealed.void)
+
+
+def _opened(path: Path, flags: int) -> FileIO:
+    """A file that is closed when the last courier lets go of it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+    return FileIO(fd, "r+b")
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry)
+_FIRST_BYTE = b"\x97"  # an array of the seven fields of Entry
+
+
+def _frame(entry: Entry) -> bytes:
+    payload = _encoder.encode(entry)
+    return FRAME.pack(len(payload), crc32c(payload)) + payload
+
+
+def entries(data: bytes) -> Iterator[tuple[Entry, int]]:
+    """(entry, its end) for valid ones from the start on; what a crash tore at the end was never sent."""
+    for start, end in frames(data, _FIRST_BYTE):
+        with contextlib.suppress(msgspec.MsgspecError):
+            yield _decoder.decode(data[start:end]), end
+
+
+def frames(data: bytes, first: bytes) -> Iterator[tuple[int, int]]:
+    """(start, end) of valid payloads that begin with that byte, past bytes that are none."""
+    position: int | None = 0
+    while position is not None:
+        if is_valid(data, position):
+            body = position + FRAME_SIZE
+            end = body + FRAME.unpack_from(data, position)[0]
+            yield body, end
+            position = end
+        else:
+            position = next_valid(data, position + 1, first=first)
+
+
+def read_book(data: bytes, key: Key) -> list[Entry]:
+    """The entries of one stream, the acknowledged ones too; for looking, while a drain may be at work."""
+    return [entry for entry, _ in entries(data) if (entry.producer, entry.stream) == key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from speech_experiment_schemas.errors import InvalidEvent
 from speech_experiment_schemas.producers import CloseReason, ProducerClosed, SeqVoided
 from speech_experiment_schemas.sealing import Sealer
 
-from ..spool.page import pending_of, problems_of, read_page
+from ..spool.page import ack_of, areas_of, pending_of, problems_of, read_ack, read_page
+from ..spool.places import Place
 from ..spool.reader import SegmentReader
 from ..spool.records import (
     ARTIFACT,
@@ -21,18 +22,18 @@ from ..spool.records import (
     LAYOUT,
     LAYOUT_HEAD,
     METRICS,
-    NUMBERED,
     VOID,
     Artifact,
+    Event,
     SpoolFormatError,
     decode_artifact,
     decode_event,
     decode_layout,
     decode_void,
 )
-from ..spool.segments import segment_name
 from .columns import Columns, Layout
-from .journal import Cursor, Journal
+from .hypotheses import Rows
+from .journal import Book, Cursor, Journal
 
 Store = Callable[["Lane", Artifact], msgspec.Struct | None]
 """Stores an artifact's content; the event that says so, or None when the content is gone."""
@@ -50,15 +51,21 @@ class Lane:
     leftovers  files of contents that are stored, removed when the journal says so on the disk
     """
 
-    def __init__(self, folder: Path, run: UUID | None, producer: UUID, stream: str, store: Store) -> None:
-        self.folder = folder
+    def __init__(
+        self, place: Place, run: UUID | None, producer: UUID, stream: str, store: Store, book: Book
+    ) -> None:
+        self.place = place
+        self.producer = producer
         self.stream = stream
         self.subject = ("run", run) if run else ("producer", producer)
         self.run = run
-        self.journal = Journal(folder, stream)
+        self.problems: dict[str, int] = {}
+        page = read_page(place)
+        self._area = areas_of(page).get(stream)
+        ack = ack_of(page, stream) or read_ack(place, stream)
+        self.journal = Journal(book, place, stream, ack, lost=self._void_lost)
         cursor = self.journal.cursor
         self.sealer = Sealer(producer, stream, seq=cursor.seq, prev=cursor.prev)
-        self.problems: dict[str, int] = {}
         self.leftovers: list[Path] = []
         self.unreadable = ""
         self.finished = False
@@ -85,22 +92,23 @@ class Lane:
         self._sealed = 0
         while not self.closed and self._sealed < ROUND_BYTES:
             try:
-                if self._reader is None and not self._open():
+                if self._reader is None and not self._open(dead):
                     return self._end(dead)
             except SpoolFormatError as error:
                 self.unreadable = f"{self._path(self.journal.cursor.segment)} {error}"
                 return self._sealed
             assert self._reader is not None  # noqa: S101 - opened above
             self._seal_records(self._reader)
-            if self._sealed >= ROUND_BYTES:
+            if self.closed or self._sealed >= ROUND_BYTES:
                 break
             if self._reader.stop == "ended":
                 self._next_segment()
-            elif self._reader.stop == "damaged" and (dead or self._has_next()):
-                if not self._pass_damage(self._reader):
+            elif not dead and not (self._reader.stop == "damaged" and self._following()):
+                return self._sealed  # it may still be written
+            elif not self._pass_damage(self._reader):
+                if not self._following():
                     return self._end(dead)
-            else:
-                return self._end(dead)
+                self._next_segment()
         return self._sealed
 
     def _end(self, dead: bool) -> int:
@@ -111,30 +119,60 @@ class Lane:
     # Segments.
 
     def _path(self, index: int) -> Path:
-        return self.folder / segment_name(self.stream, index)
+        return self.place.segment(self.stream, index)
 
-    def _has_next(self) -> bool:
-        return self._path(self.journal.cursor.segment + 1).exists()
+    def _has(self, index: int) -> bool:
+        return (index == 1 and self._area is not None) or self._path(index).exists()
 
-    def _open(self) -> bool:
-        cursor = self.journal.cursor
-        path = self._path(cursor.segment)
-        if not path.exists():
-            return False
-        reader = SegmentReader(path)
-        for payload in reader.records():  # the layouts that calls beyond the cursor may use
-            if reader.position > cursor.offset:
-                break
-            if payload[0] == LAYOUT:
-                self._learn(payload)
-        reader.position = cursor.offset
-        reader.stop = "waiting"
+    def _read(self, index: int) -> SegmentReader:
+        if index == 1 and self._area is not None:
+            return SegmentReader(self.place.page, area=self._area)
+        return SegmentReader(self._path(index))
+
+    def _following(self) -> int | None:
+        """The next segment that is there; None when the current one is the last."""
+        current = self.journal.cursor.segment
+        if self._path(current + 1).exists():
+            return current + 1
+        return min((i for i in self.place.indices(self.stream) if i > current), default=None)
+
+    def _open(self, dead: bool) -> bool:
+        """Opens the segment of the cursor, or the one that follows where it is gone."""
+        if not self._has(self.journal.cursor.segment):
+            if not self._following():
+                return False
+            self._next_segment()
+        reader = self._read(self.journal.cursor.segment)
+        if not reader.intact and not dead and not self._following():
+            reader.close()
+            return False  # it is just being made
+        self._void_until(reader.header.first)
+        self._learn_until(reader, self.journal.cursor.offset)
         self._reader = reader
         return True
 
-    def _next_segment(self) -> None:
+    def _learn_until(self, reader: SegmentReader, offset: int) -> None:
+        """Learns the layouts that calls beyond the offset may use, and goes there."""
+        while reader.position < offset:
+            for payload in reader.records():
+                if reader.position > offset:
+                    break
+                if payload[0] == LAYOUT:
+                    self._learn(payload)
+            if reader.position < offset and reader.skip_damaged() is None:
+                break
+        reader.position = offset
+        reader.stop = "waiting"
+
+    def _void_until(self, first: int) -> None:
+        """At a segment's beginning: names the calls before its first one that were never read."""
         cursor = self.journal.cursor
-        self.journal.cursor = Cursor(cursor.segment + 1, HEADER_SIZE, self.sealer.seq, self.sealer.prev)
+        if cursor.offset == HEADER_SIZE and first > self.sealer.seq:
+            self._void(first - self.sealer.seq, "damaged", HEADER_SIZE)
+
+    def _next_segment(self) -> None:
+        index = self._following() or self.journal.cursor.segment + 1
+        self.journal.cursor = Cursor(index, HEADER_SIZE, self.sealer.seq, self.sealer.prev)
         self._layouts = {}
         if self._reader is not None:
             self._reader.close()
@@ -142,12 +180,18 @@ class Lane:
 
     def remove_read(self) -> None:
         """Deletes segments that are sealed to their end; call it when the journal is on the disk."""
+        if self.journal.book.failed:
+            return
         index = self.journal.cursor.segment - 1
         while index > 0 and self._path(index).exists():
             self._path(index).unlink()
             index -= 1
         while self.leftovers:
             self.leftovers.pop().unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """Brings onto the disk what has to be there before anything is sent."""
+        self.journal.book.sync()
 
     def _learn(self, payload: memoryview) -> None:
         try:
@@ -159,15 +203,21 @@ class Lane:
     # Sealing.
 
     def _seal_records(self, reader: SegmentReader) -> None:
-        columns = Columns()
+        columns, rows = Columns(), Rows()
+        nameless = 0  # calls in a row whose keys stood in a damaged record
         done = reader.position
         for payload in reader.records():
             kind = payload[0]
+            if nameless and kind != METRICS:
+                nameless = self._void_nameless(nameless, done)
             if kind == METRICS:
                 layout = self._layouts.get(LAYOUT_HEAD.unpack_from(payload)[2])
                 if layout is None or len(payload) != layout.payload_size:
                     columns = self._flush(columns, done)
-                    self._void(1, "damaged", reader.position)
+                    nameless += 1
+                elif nameless:
+                    nameless = self._void_nameless(nameless, done)
+                    columns.add(layout, payload)
                 elif not columns.add(layout, payload):
                     columns = self._flush(columns, done)
                     columns.add(layout, payload)
@@ -175,16 +225,43 @@ class Lane:
                 self._learn(payload)
             else:
                 columns = self._flush(columns, done)
-                self._seal_other(kind, payload, done, reader)
+                rows = self._gather(rows, kind, payload, done, reader)
             done = reader.position
             if self._sealed >= ROUND_BYTES:
                 break
         self._flush(columns, done)
+        self._flush_rows(rows, done)
+        self._void_nameless(nameless, done)
+
+    def _void_nameless(self, count: int, offset: int) -> int:
+        if count:
+            self._void(count, "damaged", offset)
+        return 0
+
+    def _gather(self, rows: Rows, kind: int, payload: memoryview, before: int, reader: SegmentReader) -> Rows:
+        """Gathers what was logged hypothesis by hypothesis; seals whatever else it is."""
+        event = decode_event(payload) if kind == EVENT else None
+        if event is not None and Rows.takes(event):
+            if not rows.add(event):
+                rows = self._flush_rows(rows, before)
+                rows.add(event)
+            return rows
+        rows = self._flush_rows(rows, before)
+        if event is not None:
+            self._seal_event(event, reader.position)
+        else:
+            self._seal_other(kind, payload, before, reader)
+        return rows
+
+    def _flush_rows(self, rows: Rows, offset: int) -> Rows:
+        if not rows.count:
+            return rows
+        assert rows.subject is not None  # noqa: S101 - it has a first call
+        self._seal(rows.payload(), rows.count, offset, rows.ts, of=("evaluation", rows.subject))
+        return Rows()
 
     def _seal_other(self, kind: int, payload: memoryview, before: int, reader: SegmentReader) -> None:
-        if kind == EVENT:
-            self._seal_event(payload, reader.position)
-        elif kind == VOID:
+        if kind == VOID:
             count, reason = decode_void(payload)
             self._void(count, reason, reader.position)
         elif kind == ARTIFACT:
@@ -200,8 +277,7 @@ class Lane:
         self._seal(columns.payload(), columns.count, offset)
         return Columns()
 
-    def _seal_event(self, payload: memoryview, offset: int) -> None:
-        event = decode_event(payload)
+    def _seal_event(self, event: Event, offset: int) -> None:
         subject = (event.subject_kind, UUID(bytes=event.subject))
         run = self.run if event.subject_kind != "run" else None
         seq = self.sealer.seq
@@ -216,15 +292,32 @@ class Lane:
         else:
             self._seal(payload, 1, offset, ts=artifact.ts)
 
+    def _void_lost(self, cursor: Cursor, count: int) -> bytes | None:
+        """The record in the place of sealed ones that the journal has lost; None if they can be sealed anew."""
+        if self._has(cursor.segment):
+            return None
+        self.problems["damaged"] = self.problems.get("damaged", 0) + count
+        sealer = Sealer(self.producer, self.stream, seq=cursor.seq, prev=cursor.prev)
+        return sealer.seal(SeqVoided(reason="damaged"), self.subject, count=count)
+
     def _void(self, count: int, reason: str, offset: int) -> None:
         if reason == "damaged":
             self.problems["damaged"] = self.problems.get("damaged", 0) + count
         self._seal(SeqVoided(reason="dropped" if reason == "dropped" else "damaged"), count, offset)
 
-    def _seal(self, payload: msgspec.Struct, count: int, offset: int, ts: int | None = None) -> None:
+    def _seal(
+        self,
+        payload: msgspec.Struct,
+        count: int,
+        offset: int,
+        ts: int | None = None,
+        of: tuple[str, UUID] | None = None,
+    ) -> None:
+        """of: what the payload is about, where it is not the run."""
         seq = self.sealer.seq
+        run = self.run if of is not None else None
         try:
-            record = self.sealer.seal(payload, self.subject, count=count, ts=ts)
+            record = self.sealer.seal(payload, of or self.subject, run=run, count=count, ts=ts)
         except InvalidEvent as error:
             record = self.sealer.seal(
                 SeqVoided(reason="refused", detail=str(error)[:500]), self.subject, count=count
@@ -244,27 +337,24 @@ class Lane:
     # The dead and the damaged.
 
     def _pass_damage(self, reader: SegmentReader) -> bool:
-        """Goes on after bytes that are no record, and names what they held; False at a torn tail."""
-        kind = reader.view[reader.position + 8]
-        if reader.skip_damaged():
-            reader.stop = "waiting"
-            if kind in NUMBERED:
-                self._void(1, "damaged", reader.position)
-            return True
-        if not self._has_next():
-            return False
-        lost = SegmentReader(self._path(self.journal.cursor.segment + 1)).header.first - self.sealer.seq
-        if lost > 0:
-            self._void(lost, "damaged", reader.position)
-        self._next_segment()
-        return True
+        """Goes on after bytes that are no record, and names what they held; False when nothing follows."""
+        calls = reader.skip_damaged()
+        if calls:
+            self._void(calls, "damaged", reader.position)
+        return calls is not None
 
     def _close_for_the_dead(self) -> None:
-        page = read_page(self.folder)
+        page = read_page(self.place)
         offset = self._reader.position if self._reader else self.journal.cursor.offset
         dropped = pending_of(page, self.stream)
         if dropped:
             self._void(dropped, "dropped", offset)
+        if self._reader is not None and self._reader.stop == "damaged":
+            # A call that was being written, or one that returned and whose bytes changed: nobody can tell.
+            self._void(1, "damaged", offset)
+        forgotten = self.journal.ack.seq - self.sealer.seq
+        if forgotten > 0:  # delivered once, and neither in the journal nor in the spool any more
+            self._void(forgotten, "damaged", offset)
         self._seal(ProducerClosed(reason=self.reason_of_death, problems=problems_of(page)), 1, offset)
 
     reason_of_death: CloseReason = "lost"
@@ -289,10 +379,3 @@ def void_for(refused: bytes, code: str, message: str) -> bytes:
         reason="refused", digest=sha256(refused).hexdigest(), detail=f"{code}: {message}"[:500]
     )
     return sealer.seal(payload, envelope.subject, run=envelope.run, count=envelope.count)
-
-
-def streams_in(folder: Path) -> Iterator[str]:
-    """The streams that a producer's folder has segments or journals of."""
-    names = {path.name.rsplit("-", 1)[0] for path in folder.glob("*.seg")}
-    names |= {path.stem for path in (folder / "drain").glob("*.journal")}
-    yield from sorted(names)

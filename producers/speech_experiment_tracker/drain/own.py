@@ -6,7 +6,6 @@ import os
 import socket
 import time
 from collections import deque
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -17,9 +16,11 @@ from speech_experiment_schemas.producers import CloseReason, ProducerClosed, Pro
 from speech_experiment_schemas.runs import RunHeartbeat
 
 from ..spool.files import boot_id
-from ..spool.producers import META
-from .folders import Meta, ProducerFolder
+from ..spool.places import Place
+from .folders import ProcessFolder
 from .lanes import Lane, Store
+from .meta import Meta
+from .producers import SpooledProducer
 
 
 def _no_contents(lane: Lane, artifact: object) -> None:
@@ -32,12 +33,18 @@ class Voice(Lane):
     `say` may be called by any thread, everything else by the courier.
     """
 
-    def __init__(self, folder: Path, run: UUID, producer: UUID, stream: str) -> None:
-        super().__init__(folder, run, producer, stream, _no_contents)
+    def __init__(self, folder: ProcessFolder, run: UUID, producer: UUID, stream: str) -> None:
+        place = Place(folder.path, str(producer))
+        super().__init__(place, run, producer, stream, _no_contents, folder.book_for(stream))
         self._inbox: deque[msgspec.Struct] = deque()
+        self._folder = folder
 
     def say(self, payload: msgspec.Struct) -> None:
         self._inbox.append(payload)
+
+    def sync(self) -> None:
+        self._folder.sync_own()  # without it, nobody would deliver the rest after a power cut
+        super().sync()
 
     def advance(self, *, dead: bool) -> int:
         self._sealed = 0
@@ -46,16 +53,14 @@ class Voice(Lane):
         return self._sealed
 
 
-class OwnProducer(ProducerFolder):
+class OwnProducer(SpooledProducer):
     """The drain's own producer of one run; without a page, since its folder is taken while it lives.
 
     fresh  lanes that no courier has been given yet
     """
 
-    def __init__(self, run_folder: Path, of: Meta, run: UUID) -> None:
+    def __init__(self, folder: ProcessFolder, of: Meta, run: UUID) -> None:
         producer = uuid7()
-        path = run_folder / str(producer)
-        path.mkdir(mode=0o700)
         meta = Meta(
             producer=str(producer),
             run=str(run),
@@ -67,9 +72,8 @@ class OwnProducer(ProducerFolder):
             workspace=of.workspace,
             attempt=of.attempt,
         )
-        (path / META).write_bytes(msgspec.json.encode(meta))
-        super().__init__(path, meta)
-        self.take()
+        super().__init__(folder, str(producer), meta)
+        folder.introduce(str(producer), msgspec.json.encode(meta))
         self.fresh: list[Lane] = []
         self._run_id, self._producer = run, producer
         self.voices: dict[str, Voice] = {}
@@ -78,7 +82,7 @@ class OwnProducer(ProducerFolder):
     def voice(self, stream: str) -> Voice:
         """The lane of a stream, opened when it is first spoken to."""
         if stream not in self.voices:
-            voice = Voice(self.path, self._run_id, self._producer, stream)
+            voice = Voice(self.folder, self._run_id, self._producer, stream)
             self.voices[stream] = self.lanes[stream] = voice
             voice.say(
                 ProducerOpened(
@@ -95,7 +99,10 @@ class OwnProducer(ProducerFolder):
     def look(self, *, now: bool = False) -> bool:
         return self.dead
 
-    def open_lanes(self, store: Store | None, *, now: bool = False) -> list[Lane]:
+    def has_unopened(self) -> bool:
+        return bool(self.fresh)
+
+    def open_lanes(self, store: Store | None) -> list[Lane]:
         fresh, self.fresh = self.fresh, []
         return fresh
 

@@ -16,10 +16,13 @@ LOCK = "drain.lock"
 WAKE = "wake"
 LOG = "drain.log"
 STATE = "drain.json"
+AGAIN_AFTER = 0.01
+"""Seconds in which one ring is enough: a drain looks again soon after it has found something."""
 START_PAUSE = 3.0
 """Seconds that a drain has to come up before another one is started."""
 _LARGEST_LOG = 1 << 20
 _started: dict[Path, float] = {}
+_rung: dict[Path, float] = {}
 
 
 def hold(spool: Path) -> int | None:
@@ -81,14 +84,23 @@ def wait_for_ring(bell: int | None, seconds: float) -> bool:
     return bool(readable)
 
 
-def ensure(spool: Path) -> None:
-    """Starts a drain for the spool unless one is alive; returns at once.
+def ensure(spool: Path, *, after: float = AGAIN_AFTER) -> None:
+    """Rings; starts a drain for the spool unless one is alive; returns at once.
+
+    after  seconds since the last ring that was heard, before which nothing is done
 
     Raises OSError when no process can be started.
     """
-    if ring(spool) or time.monotonic() - _started.get(spool, -START_PAUSE) < START_PAUSE:
+    now = time.monotonic()
+    if now - _rung.get(spool, -after) < after:
         return
-    _started[spool] = time.monotonic()
+    if ring(spool):
+        _rung[spool] = now
+        return
+    if now - _started.get(spool, -START_PAUSE) < START_PAUSE:
+        return
+    _started[spool] = now
+    spool.mkdir(parents=True, mode=0o700, exist_ok=True)
     log = spool / LOG
     with contextlib.suppress(OSError):
         if log.stat().st_size > _LARGEST_LOG:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 
 from ..transports.base import Transport
 from .couriers import Courier
-from .folders import ProducerFolder
 from .lanes import Lane
 from .own import Voice
+from .pace import Pace
+from .producers import SpooledProducer
 from .stores import Contents
 
 PAUSE_AFTER_FAILURE = 1.0
 POLL = 0.025
 """Seconds between looks at idle streams."""
+TOGETHER, BURST = 0.02, 8
+"""A round costs the same for many records as for one: after a burst there is one in so many seconds."""
 
 
 class Round(threading.Thread):
@@ -25,12 +29,13 @@ class Round(threading.Thread):
         self.courier = Courier(transport) if transport else None
         self.store = Contents(transport) if transport else None
         self.wake = threading.Event()
-        self._lanes: dict[Lane, ProducerFolder] = {}
+        self._lanes: dict[Lane, SpooledProducer] = {}
         self._stopped = False
+        self._pace = Pace(TOGETHER, BURST)
         self.failure = ""
 
-    def add(self, lane: Lane, folder: ProducerFolder) -> None:
-        self._lanes[lane] = folder
+    def add(self, lane: Lane, producer: SpooledProducer) -> None:
+        self._lanes[lane] = producer
         self.wake.set()
 
     @property
@@ -53,13 +58,15 @@ class Round(threading.Thread):
                 self.wake.wait(PAUSE_AFTER_FAILURE)
 
     def _once(self) -> None:
-        lanes = [(lane, folder.dead) for lane, folder in list(self._lanes.items())]
+        lanes = [(lane, producer.dead) for lane, producer in list(self._lanes.items())]
         busy = self.courier.round(lanes) if self.courier else self._keep(lanes)
         for lane, _ in lanes:
             if lane.done or (lane.closed and self.courier is None):
                 self._lanes.pop(lane, None)
                 lane.close()
-        if not busy:
+        if busy:
+            time.sleep(self._pace.turn())
+        else:
             self.wake.wait(max(POLL, self.courier.resting if self.courier else 0))
             self.wake.clear()
 
@@ -68,7 +75,7 @@ class Round(threading.Thread):
         """Without a server only the drain's own words are noted."""
         for lane, dead in lanes:
             if isinstance(lane, Voice) and lane.advance(dead=dead):
-                lane.journal.sync()
+                lane.sync()
         return False
 
     def use(self, transport: Transport) -> None:

@@ -10,7 +10,8 @@ import msgspec
 
 from speech_experiment_schemas.artifacts import ArtifactLogged
 
-from ..spool.files import CONTENTS
+from .._crc import crc32c
+from ..spool.places import Place
 from ..spool.records import Artifact
 from ..transports.base import DeliveryError, Transport
 from .lanes import Lane
@@ -23,20 +24,21 @@ class Contents:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self._tries: dict[tuple[Path, int], int] = {}
-        self._hashes: dict[tuple[str, int, int], str] = {}
+        self._tries: dict[tuple[Place, int], int] = {}
+        self._hashes: dict[tuple[str, int, int], tuple[str, int]] = {}
 
     def __call__(self, lane: Lane, artifact: Artifact) -> msgspec.Struct | None:
         """The event of a stored content; None when it is gone, or was refused for good.
 
         Raises DeliveryError when it should be tried again.
         """
-        file = Path(artifact.file)
-        file = file if file.is_absolute() else lane.folder / CONTENTS / artifact.file
+        file = lane.place.contents / artifact.file  # or elsewhere: an absolute path stays what it is
         try:
-            sha256, size = self._digest(file)
+            sha256, size, crc = self._digest(file)
         except OSError:
             return None
+        if artifact.crc not in (-1, crc):
+            return None  # a power cut tore the spool's copy
         if artifact.size >= 0 and size != artifact.size:
             lane.problems["artifact_changed"] = lane.problems.get("artifact_changed", 0) + 1
         is_reference = artifact.event.get("storage", {}).get("kind") == "reference"
@@ -46,19 +48,22 @@ class Contents:
             lane.leftovers.append(file)
         return msgspec.convert({**artifact.event, "sha256": sha256, "size": size}, ArtifactLogged)
 
-    def _digest(self, file: Path) -> tuple[str, int]:
+    def _digest(self, file: Path) -> tuple[str, int, int]:
+        """(SHA-256, size, CRC-32C)"""
         with file.open("rb") as content:
             state = os.fstat(content.fileno())
             key = (str(file), state.st_size, state.st_mtime_ns)
             if key not in self._hashes:
-                digest = hashlib.sha256()
+                digest, crc = hashlib.sha256(), 0
                 while chunk := content.read(_CHUNK):
                     digest.update(chunk)
-                self._hashes = {key: digest.hexdigest()}
-        return self._hashes[key], state.st_size
+                    crc = crc32c(chunk, crc)
+                self._hashes = {key: (digest.hexdigest(), crc)}
+        sha256, crc = self._hashes[key]
+        return sha256, state.st_size, crc
 
     def _stored(self, lane: Lane, file: Path, sha256: str, size: int) -> bool:
-        place = (lane.folder, lane.sealer.seq)
+        place = (lane.place, lane.sealer.seq)
         try:
             self.transport.store(file, sha256, size)
         except DeliveryError as error:

@@ -7,7 +7,13 @@ import os
 import shutil
 import subprocess
 import threading
+import time
+from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
+
+FRESH = 1.0
+"""Seconds for which a reading holds: many runs of one process are measured once."""
 
 _GPU_FIELDS = {
     "utilization.gpu": ("utilization_percent", 1.0),
@@ -20,22 +26,27 @@ _GPU_FIELDS = {
 class Meter:
     """Reads CPU, memory and GPU load; the percentages are over the time since the last reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
         self._processes: dict[int, Any] = {}
         self._gpus: dict[str, float] = {}
         self._asking: threading.Thread | None = None
+        self._values: dict[str, float] = {}
+        self._holds_until = 0.0
 
-    def read(self, pids: list[int]) -> dict[str, float]:
+    def read(self) -> dict[str, float]:
         """Metrics by key, summed over the trees of processes; GPUs as last answered."""
-        values = self._load_of(pids)
-        self._ask_gpus()
-        return {**values, **self._gpus}
+        if time.monotonic() >= self._holds_until:
+            self._values = self._load()
+            self._holds_until = time.monotonic() + FRESH
+            self._ask_gpus()
+        return {**self._values, **self._gpus}
 
-    def _load_of(self, pids: list[int]) -> dict[str, float]:
+    def _load(self) -> dict[str, float]:
         import psutil
 
         processes = {}
-        for pid in pids:
+        for pid in self._pids:
             with contextlib.suppress(psutil.Error):
                 root = psutil.Process(pid)
                 for process in [root, *root.children(recursive=True)]:
@@ -67,6 +78,20 @@ class Meter:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
             self._gpus = parse_gpus(answer.stdout)
+
+
+class Meters:
+    """One meter for each set of processes, as long as somebody keeps it."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[tuple[int, ...], Meter] = WeakValueDictionary()
+
+    def of(self, pids: Sequence[int]) -> Meter:
+        key = tuple(sorted(set(pids)))
+        meter = self._known.get(key)
+        if meter is None:
+            meter = self._known[key] = Meter(key)
+        return meter
 
 
 def parse_gpus(table: str) -> dict[str, float]:

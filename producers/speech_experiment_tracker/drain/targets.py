@@ -33,8 +33,9 @@ def save_target(spool: Path, target: Target) -> str:
     path = folder / f"{target.name}.json"
     content = msgspec.json.encode(target)
     if not path.exists() or path.read_bytes() != content:
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-        write_atomically(path, content)
+        spool.mkdir(parents=True, mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(path, content, durably=True)
     return target.name
 
 

@@ -22,15 +22,29 @@ def sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces a file so that a reader sees the old or the new content."""
+def sync_file(path: Path) -> None:
+    """Brings a file's content onto the disk; one that is gone needs none."""
+    with contextlib.suppress(FileNotFoundError):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600, *, durably: bool = False) -> None:
+    """Replaces a file so that a reader sees the old or the new content; durably: after a power cut too."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         os.write(fd, content)
+        if durably:
+            os.fdatasync(fd)
     finally:
         os.close(fd)
     fresh.rename(path)
+    if durably:
+        sync_folder(path.parent)
 
 
 def disk_use(folder: Path) -> int:

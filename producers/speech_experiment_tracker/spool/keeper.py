@@ -11,14 +11,14 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from .files import disk_use
+from .files import disk_use, sync_folder
 from .segments import Segment
 
 if TYPE_CHECKING:
     from .producers import Producer
 
 FLUSH_AFTER = 0.1
-"""Seconds until what was logged is flushed (the promise is 0.2)."""
+"""Seconds until what was logged is flushed (the promise is 0.2), and at least between two flushes."""
 TICK = 1.0
 
 
@@ -39,6 +39,7 @@ class Keeper:
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._measured: dict[Path, tuple[float, int]] = {}
+        self._flushed = 0.0
 
     def after_fork(self) -> None:
         """In the child: forgets the parent's producers, which are no longer its own."""
@@ -96,13 +97,18 @@ class Keeper:
                     task()
 
     def _wait(self) -> None:
-        """Until something urgent happened, or something else a moment ago, or nothing for a while."""
+        """Until something urgent happened, or something else a moment ago, or nothing for a while.
+
+        Many short runs are urgent all the time: what they write is flushed together.
+        """
         end = time.monotonic() + TICK
         urgent = False
         with contextlib.suppress(Empty):
             while not urgent:
                 urgent = self._bell.get(timeout=max(0.0, end - time.monotonic()))
                 end = min(end, time.monotonic() + FLUSH_AFTER)
+        if urgent:
+            time.sleep(max(0.0, self._flushed + FLUSH_AFTER - time.monotonic()))
         with contextlib.suppress(Empty):
             while True:
                 self._bell.get_nowait()
@@ -110,6 +116,7 @@ class Keeper:
     def flush(self) -> None:
         """Brings everything logged so far onto the disk."""
         with self._flushing:
+            self._flushed = time.monotonic()
             with self.lock:
                 retired, self._retired = self._retired, []
                 dismissed, self._dismissed = self._dismissed, []
@@ -119,9 +126,13 @@ class Keeper:
             for segment in retired:
                 os.fdatasync(segment.fd)
                 segment.close()
+            folders = set()
             for producer in dirty:
                 producer.dirty = False
-                producer.sync()
+                if producer.sync():
+                    folders |= {producer.place.folder, producer.place.folder.parent}
+            for folder in folders:
+                sync_folder(folder)
             for producer in dismissed:
                 producer.release()
 

@@ -1,7 +1,8 @@
 """Bytes of a spool segment: header, record frames, record kinds.
 
 A segment starts with a header of 128 bytes; records follow: length u32 | CRC-32C u32 | payload,
-little-endian. The payload's first byte is its kind. Space that was never written is zero, so a
+little-endian. The payload's first byte is its kind. Magic, version and checksum of the header stand
+at the same places in every release's format. Space that was never written is zero, so a
 length of zero is the end of what is there. Every METRICS, EVENT and ARTIFACT record is one call
 and takes one sequence number, in the order of the file; a VOID takes as many as it says.
 """
@@ -25,6 +26,7 @@ FRAME_SIZE = FRAME.size
 
 LAYOUT, METRICS, EVENT, VOID, ARTIFACT, END = 1, 2, 3, 4, 5, 6
 NUMBERED = frozenset({METRICS, EVENT, ARTIFACT})
+KINDS = bytes((LAYOUT, METRICS, EVENT, VOID, ARTIFACT, END))
 
 # METRICS: kind u8, spare u8, layout u16, step i64, time i64, epoch f64, then one f64 for each key.
 METRICS_HEAD = struct.Struct("<BBHqqd")
@@ -42,7 +44,11 @@ NO_RUN = UUID(int=0)
 
 
 class SpoolFormatError(ValueError):
-    """A file that is no spool segment, or one of another release."""
+    """A segment that this release cannot read."""
+
+
+class DamagedHeaderError(SpoolFormatError):
+    """A header that was not written, or whose bytes have changed; the records behind it may be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +76,17 @@ class Header:
 
 
 def decode_header(data: bytes) -> Header:
-    """Raises SpoolFormatError for anything but a header of this release's format."""
-    if len(data) < HEADER_SIZE or data[:8] != MAGIC:
-        raise SpoolFormatError("is no spool segment")
-    _, version, _, index, stream, run, producer, first = _HEADER.unpack_from(data)
+    """Raises DamagedHeaderError, or SpoolFormatError for a header of another release's format."""
+    if len(data) < HEADER_SIZE:
+        raise DamagedHeaderError("has no header")
+    magic, version, _, index, stream, run, producer, first = _HEADER.unpack_from(data)
+    (crc,) = _CRC.unpack_from(data, _HEADER.size)
+    if magic != MAGIC or crc != crc32c(data[: _HEADER.size]):
+        raise DamagedHeaderError("has a damaged header")
     if version != VERSION:
         raise SpoolFormatError(
             f"has spool format {version}, this release reads {VERSION}: deliver it with the release that wrote it"
         )
-    (crc,) = _CRC.unpack_from(data, _HEADER.size)
-    if crc != crc32c(data[: _HEADER.size]):
-        raise SpoolFormatError("has a damaged header")
     return Header(UUID(bytes=run), UUID(bytes=producer), stream.rstrip(b"\0").decode(), index, first)
 
 
@@ -101,6 +107,7 @@ class Artifact(msgspec.Struct, frozen=True, array_like=True):
     file     name below the producer's `files` folder, or an absolute path that is linked nowhere
     owned    whether the file is the spool's own and is removed once stored
     size, mtime_ns  of the file when it was logged, to notice a later change; -1: not checked
+    crc      CRC-32C of a copy that the spool made, to notice what a power cut tore; -1: not checked
     event    the fields of artifacts.ArtifactLogged except sha256 and size
     """
 
@@ -111,6 +118,7 @@ class Artifact(msgspec.Struct, frozen=True, array_like=True):
     subject: bytes
     ts: int
     event: dict[str, Any]
+    crc: int = -1
 
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")

@@ -10,16 +10,13 @@ from pathlib import Path
 from .._crc import crc32c
 from .records import END_RECORD, FRAME, FRAME_SIZE, HEADER_SIZE, NUMBERED, VOID, Header, decode_void
 
+FIRST_PAGE = 4096
 TAIL_RESERVE = 4096
 """Bytes at the end of each segment kept for the records that close it."""
 
 
 Layout = tuple[Callable[..., bytes], bytes]
 """(packs prefix, step, time, epoch and values; the prefix that names the layout)"""
-
-
-def segment_name(stream: str, index: int) -> str:
-    return f"{stream}-{index:04d}.seg"
 
 
 def allocate(path: Path, size: int) -> int:
@@ -46,27 +43,42 @@ class Segment:
     Raises FileExistsError when the file is there, OSError (ENOSPC) when the disk is full.
     """
 
-    def __init__(self, folder: Path, header: Header, size: int) -> None:
-        self.path = folder / segment_name(header.stream, header.index)
+    def __init__(self, path: Path, header: Header, size: int) -> None:
+        self.path = path
         self.index = header.index
         self.fd = allocate(self.path, size)
+        self._owned = True
         self.memory = mmap.mmap(self.fd, size)
-        self._begin(header)
+        self._begin(header, 0)
 
     @classmethod
-    def adopt(cls, space: Path, folder: Path, header: Header) -> Segment:
+    def within(cls, path: Path, fd: int, area: tuple[int, int], header: Header) -> Segment:
+        """Makes a segment of an area (offset, size) of an open file, which stays its caller's."""
+        segment = cls.__new__(cls)
+        segment.path = path
+        segment.index = header.index
+        segment.fd = fd
+        segment._owned = False
+        segment.memory = mmap.mmap(fd, area[1], offset=area[0])
+        segment._begin(header, area[0])
+        return segment
+
+    @classmethod
+    def adopt(cls, space: Path, path: Path, header: Header) -> Segment:
         """Makes a segment of a file that was allocated before; its bytes are zero."""
         segment = cls.__new__(cls)
-        segment.path = folder / segment_name(header.stream, header.index)
+        segment.path = path
         segment.index = header.index
         segment.fd = os.open(space, os.O_RDWR | os.O_CLOEXEC)
+        segment._owned = True
         segment.memory = mmap.mmap(segment.fd, os.fstat(segment.fd).st_size)
-        segment._begin(header)
+        segment._begin(header, 0)
         space.rename(segment.path)
         return segment
 
-    def _begin(self, header: Header) -> None:
-        self.memory[:HEADER_SIZE] = header.encode()
+    def _begin(self, header: Header, start: int) -> None:
+        # Written whole, the first page need not be read: a store into it would read many.
+        os.pwrite(self.fd, header.encode().ljust(FIRST_PAGE, b"\0"), start)
         self.at = HEADER_SIZE, header.first
         self.begun = HEADER_SIZE
         self.ended = False
@@ -116,4 +128,6 @@ class Segment:
             self.ended = True
 
     def close(self) -> None:
-        os.close(self.fd)
+        self.memory.close()  # it has a descriptor of its own, and with it the space of a file that was removed
+        if self._owned:
+            os.close(self.fd)

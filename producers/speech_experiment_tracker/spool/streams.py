@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 from ..config import OnFull
 from ..errors import SpoolFull, TrackerError
+from .places import Place
 from .records import FRAME_SIZE, HEADER_SIZE, MAX_VOID, Header, encode_void
-from .segments import TAIL_RESERVE, Segment, segment_name
+from .segments import TAIL_RESERVE, Segment
 
 TRY_EVERY = 0.2
 """Seconds between tries to get space when there is none: a dropped call must be as cheap as a kept one."""
-FIRST_SIZE = 1 << 18
 LARGEST_SIZE = 16 << 20
 _OVERHEAD = HEADER_SIZE + TAIL_RESERVE + 4 * FRAME_SIZE
 
@@ -23,7 +22,7 @@ _OVERHEAD = HEADER_SIZE + TAIL_RESERVE + 4 * FRAME_SIZE
 class Host(Protocol):
     """What a stream asks of its producer."""
 
-    folder: Path
+    place: Place
     run: UUID
     id: UUID
     on_full: OnFull
@@ -31,6 +30,10 @@ class Host(Protocol):
 
     def may_grow(self, size: int) -> bool:
         """Whether the quota allows that many bytes more."""
+        ...
+
+    def first_segment(self, header: Header) -> Segment:
+        """Where a stream begins; raises OSError."""
         ...
 
     def take_reserve(self, header: Header, needed: int) -> Segment | None:
@@ -56,7 +59,7 @@ class Stream:
     pending  calls given up for lack of space, not yet named by a VOID record
     """
 
-    def __init__(self, host: Host, name: str, *, size: int = FIRST_SIZE) -> None:
+    def __init__(self, host: Host, name: str) -> None:
         self.host = host
         self.name = name
         self.pending = 0
@@ -64,7 +67,7 @@ class Stream:
         self._try_again = 0.0
         self._rolling = False
         self.lock = threading.RLock()
-        self.segment = Segment(host.folder, Header(host.run, host.id, name, 1, 0), size)
+        self.segment = host.first_segment(Header(host.run, host.id, name, 1, 0))
 
     @property
     def seq(self) -> int:
@@ -137,6 +140,8 @@ class Stream:
         header = Header(self.host.run, self.host.id, self.name, old.index + 1, self.seq)
         self._rolling = True
         try:
+            if self.segment is not old:
+                return None  # a signal handler that logs was faster
             following = self._create(header, size, needed, droppable)
             if following is None:
                 return "its quota is used up, or the disk is full"
@@ -156,15 +161,18 @@ class Stream:
     def _complete_roll(self, old: Segment, header: Header) -> None:
         """After a KeyboardInterrupt somewhere in a roll: either it was made, or it never was."""
         if self.segment is old:
-            (self.host.folder / segment_name(self.name, header.index)).unlink(missing_ok=True)
+            self.host.place.segment(self.name, header.index).unlink(missing_ok=True)
         else:
             old.end()
 
+    def _new(self, header: Header, size: int) -> Segment:
+        return Segment(self.host.place.segment(self.name, header.index), header, size)
+
     def _create(self, header: Header, size: int, needed: int, droppable: bool) -> Segment | None:
         if droppable:
-            return Segment(self.host.folder, header, size) if self.host.may_grow(size) else None
+            return self._new(header, size) if self.host.may_grow(size) else None
         try:
-            return Segment(self.host.folder, header, size)
+            return self._new(header, size)
         except OSError:
             return self.host.take_reserve(header, needed)
 
@@ -180,7 +188,8 @@ class Stream:
         self.host.touched(urgent=True)
 
     def release(self) -> None:
-        self.segment.close()
+        with self.lock:
+            self.segment.close()
 
     def abandon(self) -> None:
         """In a forked child: the segment belongs to the parent and is never written again."""

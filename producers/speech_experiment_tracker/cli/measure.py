@@ -1,0 +1,215 @@
+"""`speech-tracker measure`: other tasks than recognition, from files and without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .. import measuring
+from ..errors import TrackerError
+from .measured import show
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
+Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False)]
+Full = Annotated[bool, typer.Option("--full", help="All parts, not the first twenty.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Measures of other tasks than recognition, from files and without a server.
+
+    Every result names its definition: numbers are comparable only where the definitions are the same.
+    """
+
+
+@app.command()
+def diarization(
+    reference: File,
+    hypothesis: File,
+    uem: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Evaluated regions.")] = None,
+    collar: Annotated[
+        float, typer.Option(min=0, help="Seconds, total width around each boundary: 0.5 is md-eval's 0.25.")
+    ] = 0.0,
+    skip_overlap: Annotated[bool, typer.Option(help="Leave out where several speakers speak.")] = False,
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """DER and JER of RTTM files, by pyannote.metrics."""
+    _show(
+        full,
+        as_json,
+        lambda: measuring.diarization(reference, hypothesis, uem, collar=collar, skip_overlap=skip_overlap),
+    )
+
+
+@app.command()
+def meeting(
+    reference: File,
+    hypothesis: File,
+    measure: Annotated[Literal["cpwer", "orcwer", "tcpwer", "tcorcwer"], typer.Option()] = "cpwer",
+    collar: Annotated[float | None, typer.Option(help="Seconds, of tcpwer and tcorcwer; 5 is usual.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Scoring profile that brings both texts into one spelling.")
+    ] = None,
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """Word error rates of several speakers, of STM or SegLST (.json) files, by meeteval."""
+    _show(
+        full,
+        as_json,
+        lambda: measuring.meetings(reference, hypothesis, measure=measure, collar=collar, profile=profile),
+    )
+
+
+@app.command()
+def verification(
+    trials: File,
+    scores: File,
+    p_target: Annotated[float, typer.Option(help="Prior of a target trial.")] = 0.01,
+    c_miss: Annotated[float, typer.Option(help="Cost of a miss.")] = 1.0,
+    c_fa: Annotated[float, typer.Option(help="Cost of a false alarm.")] = 1.0,
+    eer: Annotated[Literal["rocch", "interpolated", "nearest", "kaldi"], typer.Option()] = "rocch",
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Scores are log-likelihood ratios: actual DCF and Cllr too.")
+    ] = False,
+    by_enrolled: Annotated[
+        bool, typer.Option("--by-enrolled", help="Draw all trials of an enrolled speaker together.")
+    ] = False,
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """EER and minDCF, normalised and not, of trials and scores files as of Kaldi or VoxCeleb."""
+    _show(
+        full,
+        as_json,
+        lambda: measuring.verification(
+            trials,
+            scores,
+            p_target=p_target,
+            c_miss=c_miss,
+            c_fa=c_fa,
+            method=eer,
+            calibrated=calibrated,
+            by_enrolled=by_enrolled,
+        ),
+    )
+
+
+@app.command()
+def spotting(
+    references: File,
+    hits: File,
+    seconds: Annotated[float, typer.Option(help="Of audio that was searched.")],
+    threshold: Annotated[float | None, typer.Option(help="Hits are accepted from this score on.")] = None,
+    false_alarms_per_hour: Annotated[
+        float | None,
+        typer.Option(help="At most so many on the development set, which chooses the threshold."),
+    ] = None,
+    dev: Annotated[
+        tuple[str, Path, Path, float] | None,
+        typer.Option(
+            help="Development set: name, references, hits, seconds.", metavar="NAME REF HITS SECONDS"
+        ),
+    ] = None,
+    beta: Annotated[float, typer.Option(help="Of the term-weighted values.")] = 999.9,
+    trials: Annotated[float | None, typer.Option(help="Of P_FA; one a second if left out.")] = None,
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rejections, false alarms an hour and term-weighted values, of lines `keyword recording start end` and a score.
+
+    Hits may also be a kwslist file (.xml): without a threshold its own decisions count.
+    """
+    _show(
+        full,
+        as_json,
+        lambda: measuring.spotting(
+            references,
+            hits,
+            seconds=seconds,
+            threshold=threshold,
+            false_alarms_per_hour=false_alarms_per_hour,
+            development=dev,
+            beta=beta,
+            trials=trials,
+        ),
+    )
+
+
+@app.command()
+def listening(
+    ratings: File,
+    kind: Annotated[Literal["mos", "cmos"], typer.Option()] = "mos",
+    scale: Annotated[
+        tuple[float, float] | None, typer.Option(help="Lowest and highest score, e.g. 0 100 of MUSHRA.")
+    ] = None,
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """MOS or CMOS with intervals over listeners and items, of a CSV file with listener, item, system, score."""
+    _show(full, as_json, lambda: measuring.listening(ratings, kind=kind, scale=scale))
+
+
+@app.command()
+def synthesis(
+    recordings: Folder,
+    synthetic: Folder,
+    order: Annotated[int, typer.Option(min=1, help="Of the mel-cepstrum.")] = 24,
+    c0: Annotated[bool, typer.Option("--c0", help="Loudness counts too.")] = False,
+    dtw: Annotated[bool, typer.Option(help="Align frames by dynamic time warping, or one by one.")] = True,
+    f0: Annotated[Literal["harvest", "dio"], typer.Option(help="Pitch tracker; dio is faster.")] = "harvest",
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mel-cepstral distortion and F0 error of two folders with files of the same names."""
+    _show(
+        full,
+        as_json,
+        lambda: measuring.synthesis(
+            measuring.paired_files(recordings, synthetic), order=order, c0=c0, warped=dtw, f0=f0
+        ),
+    )
+
+
+@app.command()
+def intelligibility(
+    spoken: File,
+    recognised: File,
+    recogniser: Annotated[str, typer.Option(help="Name and version of what transcribed the speech.")],
+    profile: Annotated[str, typer.Option(help="Scoring profile.")] = "basic-wer",
+    language: Annotated[str | None, typer.Option()] = None,
+    full: Full = False,
+    as_json: AsJson = False,
+) -> None:
+    """Error rate of a recogniser on synthetic speech, of two files with lines `utterance words…`."""
+    _show(
+        full,
+        as_json,
+        lambda: measuring.intelligibility(
+            _texts(spoken), _texts(recognised), recogniser=recogniser, profile=profile, language=language
+        ),
+    )
+
+
+def _texts(path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, line in enumerate(measuring.lines(path), 1):
+        name, _, text = line.strip().partition(" ")
+        if name in found:
+            raise TrackerError(f"{path}:{number}: gives utterance {name!r} a second time", "keep one")
+        if name:
+            found[name] = text
+    return found
+
+
+def _show(full: bool, as_json: bool, measure: Any) -> None:
+    with measuring.explained():
+        from speech_experiment_projections.scoring.facts import facts
+
+        found = facts(measure())
+    show(found, full=full, as_json=as_json)

@@ -1,0 +1,284 @@
+"""What a client asks a server: runs, leaderboards, evaluations and their scores, measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import TrackerError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from .config import Config
+    from .evaluations import Evaluation
+    from .http import ApiClient
+    from .moments import AsOf
+    from .queries import Frame, Row, RunRecord
+    from .run import Run
+
+
+class Questions:
+    """What Client is built on: its methods that read. `as_of` is a moment, as search_runs says."""
+
+    config: Config
+
+    def api(self) -> ApiClient:
+        """A connection to the server; raises TrackerError when none is known."""
+        if self.config.url is None:
+            raise TrackerError(
+                "no server is known", "set SPEECH_TRACKER_URL, or start one: speech-tracker up"
+            )
+        from .http import ApiClient
+
+        return ApiClient(self.config.url, self.config.api_key)
+
+    def search_runs(
+        self,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        order_by: str | None = None,
+        limit: int | None = 50,
+        as_of: AsOf = None,
+    ) -> Frame[RunRecord]:
+        """Runs by the filter language, for example "task = 'asr' and params.encoder_layers >= 12".
+
+        order_by  for example "metrics.val_wer" or "created_at desc"
+        limit     None: all of them
+        as_of     as it was: a date, a datetime, "last tuesday", "3 days ago", or the vector of an answer
+        """
+        from .queries import search_runs
+
+        return search_runs(self.api(), filter, order_by, limit, as_of)
+
+    def get_run(self, run: Run | UUID | str, as_of: AsOf = None) -> RunRecord:
+        """All that the server knows of a run, or knew as_of a moment; see search_runs.
+
+        The record keeps the moment: its curves, metrics and artifacts are those of then.
+
+        Raises TrackerError (status 404) for an unknown run.
+        """
+        from .queries import get_run
+
+        return get_run(self.api(), identity(run), as_of)
+
+    def leaderboard(
+        self,
+        metric: str = "wer",
+        test_sets: Sequence[str] = (),
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        limit: int = 100,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """Runs by their results on test sets, the best first: what was best, or was best as_of a moment.
+
+        test_sets  the ones with most results if left out
+        """
+        from .queries import leaderboard
+
+        return leaderboard(self.api(), metric, test_sets, filter, limit, as_of)
+
+    def evaluations(
+        self,
+        run: Run | UUID | str | None = None,
+        *,
+        test_set: str | None = None,
+        profile: str | None = None,
+        limit: int = 100,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """What was recognised on which test set, with scores; the newest first."""
+        from .scores import evaluations
+
+        query = {"run": run and identity(run), "test_set": test_set, "profile": profile, "limit": limit}
+        return evaluations(self.api(), as_of, **query)
+
+    def scores(
+        self,
+        test_sets: Sequence[str] = (),
+        *,
+        profile: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        limit: int = 100,
+        intervals: bool = False,
+        alpha: float = 0.05,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """Systems × test sets under one scoring profile, the best first: rate, coverage and what makes cells differ.
+
+        intervals  with the certainty of each cell: its interval, and whether it ties with the best of its column at alpha
+        """
+        from .scores import scores
+
+        query = {"test_set": [*test_sets], "profile": profile, "filter": filter, "limit": limit}
+        sure = {"intervals": True, "alpha": alpha} if intervals else {}
+        return scores(self.api(), as_of, **query, **sure)
+
+    def breakdown(
+        self,
+        evaluation: Evaluation | UUID | str | Sequence[Evaluation | UUID | str],
+        by: str | Sequence[str],
+        *,
+        profile: str | None = None,
+        order: str | None = None,
+        intervals: bool = False,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """Error rates by speaker, language, condition.NAME, length, test_set, domain, …, or by combinations of them.
+
+        order  worst, words or name
+        """
+        from .scores import breakdown
+
+        given = (
+            evaluation
+            if isinstance(evaluation, Sequence) and not isinstance(evaluation, str)
+            else [evaluation]
+        )
+        factors = [by] if isinstance(by, str) else by
+        query = {"profile": profile, "order": order, "intervals": intervals}
+        return breakdown(self.api(), [identity(each) for each in given], factors, as_of, **query)
+
+    def flips(
+        self,
+        a: Evaluation | UUID | str,
+        b: Evaluation | UUID | str,
+        *,
+        profile: str | None = None,
+        common: bool = False,
+        limit: int = 50,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """Utterances on which two evaluations differ; common: also where only some references are the same."""
+        from .scores import flips
+
+        query = {"profile": profile, "common": common, "limit": limit}
+        return flips(self.api(), identity(a), identity(b), as_of, **query)
+
+    def confusions(
+        self,
+        evaluation: Evaluation | UUID | str,
+        *,
+        profile: str | None = None,
+        limit: int = 50,
+        as_of: AsOf = None,
+    ) -> Row:
+        """The most frequent substitutions, deletions and insertions of an evaluation, and its rates by length."""
+        from .scores import confusions
+
+        return confusions(self.api(), identity(evaluation), as_of, profile=profile, limit=limit)
+
+    def significance(
+        self,
+        systems: Sequence[Evaluation | Run | UUID | str],
+        *,
+        test_set: str | None = None,
+        profile: str | None = None,
+        against: str = "best",
+        common: bool = False,
+        alpha: float = 0.05,
+        as_of: AsOf = None,
+    ) -> Row:
+        """Systems on one test set: intervals of their rates, and which of them really differ.
+
+        systems   evaluations; or runs, each standing for its newest evaluation on `test_set`
+        against   what the others are compared with: best or first
+        common    only the utterances that all have recognised, on the same reference
+
+        Raises TrackerError (status 409) where the references differ: it says how.
+        """
+        from .scores import significance
+
+        query = {
+            "test_set": test_set,
+            "profile": profile,
+            "against": against,
+            "common": common,
+            "alpha": alpha,
+        }
+        return significance(self.api(), [identity(each) for each in systems], as_of, **query)
+
+    def gate(
+        self,
+        candidate: Run | Evaluation | UUID | str,
+        against: Run | Evaluation | UUID | str,
+        *,
+        max_regress: float = 0.0,
+        relative: bool = False,
+        test_sets: Sequence[str] = (),
+        by: Sequence[str] = (),
+        profile: str | None = None,
+        common: bool = False,
+        strict: bool = False,
+        alpha: float = 0.05,
+        as_of: AsOf = None,
+    ) -> Row:
+        """Whether a candidate may replace a reference, per test set and group of speakers: `passed`, and the checks.
+
+        candidate, against  runs, each standing for its newest evaluation on a set; or evaluations
+        max_regress         how much higher the rate may be, a fraction: 0.002 for 0.2 points
+        test_sets           all of the reference if left out
+        """
+        from .scores import gate
+
+        query = {
+            "max_regress": max_regress,
+            "relative": relative,
+            "test_set": [*test_sets],
+            "by": [by] if isinstance(by, str) else [*by],
+            "profile": profile,
+            "common": common,
+            "strict": strict,
+            "alpha": alpha,
+        }
+        return gate(self.api(), identity(candidate), identity(against), as_of, **query)
+
+    def alignment(
+        self,
+        evaluations: Sequence[Evaluation | UUID | str],
+        utterance: str,
+        *,
+        profile: str | None = None,
+        as_of: AsOf = None,
+    ) -> Row:
+        """Hypotheses of several evaluations, aligned to the reference of one utterance."""
+        from .scores import alignment
+
+        return alignment(
+            self.api(), [identity(each) for each in evaluations], utterance, as_of, profile=profile
+        )
+
+    def measurements(
+        self,
+        task: str | None = None,
+        test_set: str | None = None,
+        *,
+        run: Run | UUID | str | None = None,
+        definition: str | None = None,
+        limit: int = 100,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """What runs measured of tasks other than recognition, the newest first.
+
+        definition  only those of one, by its identity or the beginning of it
+        """
+        from .queries import measurements
+
+        asked = None if run is None else str(identity(run))
+        return measurements(self.api(), task, test_set, asked, definition, limit, as_of)
+
+    def compare_measurements(
+        self, task: str, test_set: str, *, definition: str | None = None, as_of: AsOf = None
+    ) -> Frame[Row]:
+        """Systems by their newest measurement of a task on one test set, the best first.
+
+        Raises TrackerError (status 409) where the numbers do not mean the same: it names what differs, and `definition`
+        takes one of them.
+        """
+        from .queries import compare_measurements
+
+        return compare_measurements(self.api(), task, test_set, definition, as_of)
+
+
+def identity(subject: Any) -> str:
+    """The id of a run or experiment, or what is one already."""
+    return str(getattr(subject, "id", subject))

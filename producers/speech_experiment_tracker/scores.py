@@ -1,0 +1,74 @@
+"""Questions about scores: evaluations, systems × test sets, breakdowns, flips, alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .http import ApiClient
+from .queries import Frame, Row, sent
+
+if TYPE_CHECKING:
+    from .moments import AsOf
+
+
+def evaluations(api: ApiClient, as_of: AsOf, **query: Any) -> Frame[Row]:
+    """Evaluations with their scores, the newest first."""
+    answer = api.get("/api/v1/evaluations", {**query, "as_of": sent(as_of)})
+    return Frame(answer["evaluations"], answer["vector"])
+
+
+def scores(api: ApiClient, as_of: AsOf, **query: Any) -> Frame[Row]:
+    """Systems by their scores, the best first; frames show a cell as test_set.rate and so on."""
+    answer = api.get("/api/v1/scores", {**query, "as_of": sent(as_of)})
+    rows = [{**row, "cells": None, **row["cells"]} for row in answer["systems"]]
+    for row in rows:
+        del row["cells"]
+    return Frame(rows, answer["vector"])
+
+
+def breakdown(
+    api: ApiClient, evaluation_ids: Sequence[str], by: Sequence[str], as_of: AsOf, **query: Any
+) -> Frame[Row]:
+    """Groups of utterances with their rates; each factor is a column."""
+    asked = {"evaluation": list(evaluation_ids), "by": list(by), **query}
+    answer = api.get("/api/v1/breakdown", {**asked, "as_of": sent(as_of)})
+    rows = [
+        {**row["by"], **{name: value for name, value in row.items() if name != "by"}}
+        for row in answer["groups"]
+    ]
+    return Frame(rows, answer["vector"])
+
+
+def flips(api: ApiClient, a: str, b: str, as_of: AsOf, **query: Any) -> Frame[Row]:
+    """Utterances on which two systems differ, the largest change first."""
+    answer = api.get("/api/v1/flips", {"a": a, "b": b, **query, "as_of": sent(as_of)})
+    return Frame(answer["flips"], answer["vector"])
+
+
+def confusions(api: ApiClient, evaluation: str, as_of: AsOf, **query: Any) -> Row:
+    """What one system takes for what, and how its errors go with length."""
+    answer: Row = api.get(f"/api/v1/evaluations/{evaluation}/confusions", {**query, "as_of": sent(as_of)})
+    return answer
+
+
+def significance(api: ApiClient, systems: Sequence[str], as_of: AsOf, **query: Any) -> Row:
+    """Several systems on one test set: intervals, differences with their tests, ties with the best."""
+    answer: Row = api.get("/api/v1/significance", {"system": list(systems), **query, "as_of": sent(as_of)})
+    return answer
+
+
+def gate(api: ApiClient, candidate: str, against: str, as_of: AsOf, **query: Any) -> Row:
+    """The checks of a release gate, and whether it is passed."""
+    asked = {"candidate": candidate, "against": against, **query, "as_of": sent(as_of)}
+    answer: Row = api.get("/api/v1/gate", asked)
+    return answer
+
+
+def alignment(
+    api: ApiClient, evaluation_ids: Sequence[str], utterance: str, as_of: AsOf, **query: Any
+) -> Row:
+    """Several hypotheses aligned to one reference."""
+    asked = {"evaluation": list(evaluation_ids), "utterance": utterance, **query, "as_of": sent(as_of)}
+    answer: Row = api.get("/api/v1/alignment", asked)
+    return answer

@@ -1,0 +1,1 @@
+"""`speech-tracker run -- COMMAND`: a command that is restarted until it is through, as one run."""
