@@ -25,15 +25,20 @@ from .me import routes as me_routes
 from .memory import give_back
 from .middleware import Envelope
 from .openapi import document
-from .pages import routes as page_routes
+from .page import routes as page_routes
+from .pages import routes as document_routes
 from .problems import Problem, handle_http_exception, handle_problem
 from .queries.routes import routes as query_routes
+from .rebuilds import routes as rebuild_routes
 from .routing import Routes, mount
 from .run_events import routes as run_event_routes
 from .services import build
+from .session_routes import routes as session_routes
+from .sessions import Sessions
 from .settings import ApiSettings
 from .status import routes as status_routes
 from .stores import Stores
+from .verification_routes import routes as verification_routes
 from .waiting import routes as waiting_routes
 
 ALL_ROUTES: tuple[Routes, ...] = (
@@ -41,6 +46,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     query_routes,
     waiting_routes,
     delivery_routes,
+    verification_routes,
     run_event_routes,
     live_routes,
     artifact_routes,
@@ -48,9 +54,12 @@ ALL_ROUTES: tuple[Routes, ...] = (
     deletion_routes,
     key_routes,
     me_routes,
+    session_routes,
     dead_letter_routes,
+    rebuild_routes,
     status_routes,
     health_routes,
+    document_routes,
     page_routes,
 )
 
@@ -65,6 +74,7 @@ def create_app(settings: ApiSettings | None = None, routes: Iterable[Routes] = A
         lifespan=_lifespan,
     )
     app.state.settings = settings or ApiSettings()
+    app.state.sessions = Sessions(app.state.settings.postgres_dsn)
     app.state.openapi = document(endpoints)
     return app
 

@@ -14,11 +14,14 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from speech_experiment_schemas.artifacts import blob_name
 
-from .auth import actor_of
+from .blobs import NO_OBJECT
 from .byte_ranges import ByteRange, parse_range
 from .object_stream import chunks
 from .params import flag, path_uuid
 from .problems import Problem, not_found
+from .queries.reading import AS_OF, Reading, missing_run, reading
+from .queries.sql import Binder, before
+from .queries.visibility import deletions, visible
 from .responses import json_response
 from .routing import Param, Routes
 from .services import Services, services_of
@@ -29,7 +32,10 @@ _SHOWN_INLINE = ("image/png", "image/jpeg", "image/webp", "audio/", "text/plain"
 
 
 class Artifact(msgspec.Struct):
-    """path is its name within the run; version counts the path's artifacts from 1."""
+    """path is its name within the run; version counts the path's artifacts from 1.
+
+    rank, attempt  of the process that logged it, where it said so
+    """
 
     id: UUID
     run_id: UUID
@@ -43,28 +49,40 @@ class Artifact(msgspec.Struct):
     epoch: float | None
     metadata: msgspec.Raw
     version: int
+    rank: int
+    attempt: int
     created_at: datetime
 
 
 class Artifacts(msgspec.Struct):
+    """vector: what the answer depends on; asked with as_of it comes again."""
+
     artifacts: list[Artifact]
+    vector: str
 
 
 @routes.get(
     "/api/v1/runs/{id}/artifacts",
     access="viewer",
     response=Artifacts,
-    params=[Param("versions", "all versions of each path, not the newest alone (default false)", bool)],
+    params=[
+        Param("versions", "all versions of each path, not the newest alone (default false)", bool),
+        AS_OF,
+    ],
 )
 async def run_artifacts(request: Request) -> Response:
     """The run's artifacts by path, the newest version of each."""
-    services, run_id = services_of(request), path_uuid(request)
-    rows = await _select(services, "run_id = $1", run_id, actor_of(request).workspace)
-    if not rows and not await _run_exists(services, run_id, actor_of(request).workspace):
-        raise not_found(f"the run {run_id}")
-    if not flag(request, "versions"):
+    run_id, versions = path_uuid(request), flag(request, "versions")
+    async with reading(request) as read:
+        if read.unchanged:
+            return read.not_modified()
+        await read.world.runs([run_id])
+        rows = await _select(read, "run_id", run_id)
+        if not rows and not await _run_exists(read, run_id):
+            raise missing_run(run_id, read)
+    if not versions:
         rows = list({row["path"]: row for row in rows}.values())
-    return json_response(Artifacts([_artifact(row) for row in rows]))
+    return read.answer({"artifacts": [_artifact(row) for row in rows]})
 
 
 @routes.get("/api/v1/artifacts/{id}", access="viewer", response=Artifact)
@@ -91,28 +109,41 @@ async def artifact_content(request: Request) -> Response:
     return await _content(request, row)
 
 
-async def _select(services: Services, condition: str, value: UUID, workspace: str) -> list[Any]:
-    """Rows that nobody has deleted, nor the run that they belong to."""
-    artifacts = await services.stores.versions.schema("artifacts")
-    control = await services.stores.versions.schema("control")
+async def _select(read: Reading, column: str, value: UUID) -> list[Any]:
+    """Rows that nobody has deleted, nor the run that they belong to, nor its experiment."""
+    tables, bind = read.tables, Binder()
+    seen = visible(tables, bind, read.scope)
+    where = [f"a.{column} = {bind(value, 'uuid')}", f"a.workspace = {bind(read.actor.workspace, 'text')}"]
+    opened = "true"
+    if read.past:
+        below = read.vector.below("artifacts")
+        where.append(before(below, "a", bind))
+        opened = before(below, "l", bind, "opened_offset")
+    speaker = ", ".join(
+        f"coalesce(case when {opened} then l.{name} end, {default}) as {name}"
+        for name, default in (("rank", 0), ("attempt", 1))
+    )
     query = f"""
-        select a.* from {artifacts}.artifacts a
-        where {condition} and a.workspace = $2 and not exists (
-            select from {control}.deletions d
-            where (d.kind, d.id) in (('artifact', a.id), ('run', a.run_id)))
+        select a.*, {speaker} from {tables.artifacts}.artifacts a
+        left join {tables.artifacts}.ledger l
+          on l.producer = a.producer and l.run_id = a.run_id and l.workspace = a.workspace
+        where {" and ".join(where)}
+          and not exists (
+            select from {deletions(tables, bind, read.scope)} d where d.kind = 'artifact' and d.id = a.id)
+          and not exists (select from {tables.metadata}.runs r where r.id = a.run_id and not ({seen}))
         order by a.path, a.version"""  # noqa: S608
-    return list(await services.stores.pool.fetch(query, value, workspace))
+    return await read.fetch(query, *bind.values)
 
 
-async def _run_exists(services: Services, run_id: UUID, workspace: str) -> bool:
-    schema = await services.stores.versions.schema("metadata")
-    query = f"select exists(select from {schema}.runs where id = $1 and workspace = $2)"  # noqa: S608
-    return bool(await services.stores.pool.fetchval(query, run_id, workspace))
+async def _run_exists(read: Reading, run_id: UUID) -> bool:
+    query = f"select from {read.tables.metadata}.runs where id = $1 and workspace = $2"
+    return bool(await read.fetch(query, run_id, read.actor.workspace))
 
 
 async def _one(request: Request) -> Any:
     artifact = path_uuid(request)
-    rows = await _select(services_of(request), "a.id = $1", artifact, actor_of(request).workspace)
+    async with reading(request, newest=True) as read:
+        rows = await _select(read, "id", artifact)
     if not rows:
         raise not_found(f"the artifact {artifact}")
     return rows[0]
@@ -156,8 +187,17 @@ async def _content(request: Request, row: Any) -> Response:
 
 
 async def _open(services: Services, sha256: str, part: ByteRange) -> Any:
+    from minio.error import S3Error
+
     objects = await services.stores.objects()
-    return await chunks(objects, services.settings.s3_bucket, blob_name(sha256), part.start, part.length)
+    bucket = services.settings.s3_bucket
+    try:
+        return await chunks(objects, bucket, blob_name(sha256), part.start, part.length)
+    except S3Error as error:
+        if error.code not in NO_OBJECT:
+            raise
+        detail = f"the object store has no content with the SHA-256 {sha256}"
+        raise Problem(410, "content_missing", detail, field="sha256") from None
 
 
 def disposition(path: str, content_type: str) -> str:

@@ -19,6 +19,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from .problems import Problem
+from .sessions import session_digest
 
 if TYPE_CHECKING:
     from .stores import Stores
@@ -71,9 +72,10 @@ class KeyRing:
 
     async def identify(self, key: str) -> Actor | None:
         """The actor of a key; None for one that is malformed, unknown or revoked."""
-        if not well_formed(key):
-            return None
-        digest = key_digest(key)
+        return await self.recognise(key_digest(key)) if well_formed(key) else None
+
+    async def recognise(self, digest: str) -> Actor | None:
+        """The actor of the key with this digest; None for one that is unknown or revoked."""
         now = time.monotonic()
         expires, actor = self._cache.get(digest, (0.0, None))
         if expires <= now:
@@ -100,7 +102,7 @@ async def authenticate(request: Request, access: Access) -> None:
     if access == "public":
         return
     stores: Stores = request.app.state.stores
-    actor = await stores.keys.identify(bearer(request))
+    actor = await stores.keys.recognise(credential(request))
     if actor is None:
         raise _unauthorized("the API key is unknown or revoked")
     request.state.actor = actor
@@ -111,11 +113,14 @@ async def authenticate(request: Request, access: Access) -> None:
         raise Problem(403, "forbidden", detail)
 
 
-def bearer(request: Request) -> str:
+def credential(request: Request) -> str:
+    """The digest of the key that a request was made with: named in a header, or by the page's session."""
+    if "authorization" not in request.headers and (digest := session_digest(request)):
+        return digest
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise _unauthorized("send the API key as `Authorization: Bearer stk_…`")
-    return key.strip()
+    return key_digest(key.strip())
 
 
 def _unauthorized(detail: str) -> Problem:

@@ -24,6 +24,8 @@ from .services import Services, services_of
 
 routes = Routes("blobs")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+NO_OBJECT = ("NoSuchKey", "NoSuchObject", "NotFound")
+"""Codes of an object store that has no such object."""
 _PATH = "/api/v1/blobs/{sha256}"
 _BINARY = "application/octet-stream"
 _PART_BYTES = 16 << 20
@@ -96,7 +98,7 @@ async def _size(services: Services, digest: str) -> int | None:
     try:
         found = await asyncio.to_thread(objects.stat_object, services.settings.s3_bucket, blob_name(digest))
     except S3Error as error:
-        if error.code in ("NoSuchKey", "NoSuchObject", "NotFound"):
+        if error.code in NO_OBJECT:
             return None
         raise
     return found.size

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from speech_experiment_projections.concurrency import Process, writes_on
 from speech_experiment_projections.intervals import Intervals, missing, size
 
 from .versions import TOPIC_OF
 
 Range = tuple[int, int]
 """[first, last], both included."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StreamDelivery(msgspec.Struct, kw_only=True):
@@ -24,6 +26,7 @@ class StreamDelivery(msgspec.Struct, kw_only=True):
     calls     how many sequence numbers it used, as far as is known
     received  how many of them arrived, voided ones included
     problems  what the client swallowed to spare the training loop, by kind
+    concurrent  it went on after another process had taken over
     """
 
     projection: str
@@ -34,6 +37,7 @@ class StreamDelivery(msgspec.Struct, kw_only=True):
     attempt: int | None
     host: str | None
     pid: int | None
+    launch: str | None
     verdict: str
     calls: int
     received: int
@@ -45,10 +49,14 @@ class StreamDelivery(msgspec.Struct, kw_only=True):
     closed_at: datetime | None
     close_reason: str | None
     problems: dict[str, int]
+    concurrent: bool = False
 
 
 class RunDelivery(msgspec.Struct, kw_only=True):
-    """verdict covers all streams; behind: records of the log not projected yet, by projection."""
+    """verdict covers all streams; behind: records of the log not projected yet, by projection.
+
+    concurrent: whether a process went on after another one had taken over, by what any stream holds.
+    """
 
     run_id: UUID
     verdict: str
@@ -58,6 +66,7 @@ class RunDelivery(msgspec.Struct, kw_only=True):
     voided: int
     missing: int
     behind: dict[str, int]
+    concurrent: bool
     streams: list[StreamDelivery]
 
 
@@ -66,7 +75,7 @@ def stream_delivery(row: Mapping[str, Any]) -> StreamDelivery:
     received, voided = _intervals(row["received"]), _intervals(row["voided"])
     stop = max(received[-1][1] if received else 0, 0 if row["last_seq"] is None else row["last_seq"] + 1)
     gaps, is_open = missing(received, 0, stop), row["last_seq"] is None
-    copied = ("projection", "producer", "role", "rank", "attempt", "host", "pid")
+    copied = ("projection", "producer", "role", "rank", "attempt", "host", "pid", "launch")
     dated = ("first_seen", "last_seen", "closed_at", "close_reason")
     return StreamDelivery(
         stream=TOPIC_OF[row["projection"]],
@@ -96,6 +105,7 @@ def run_delivery(run_id: UUID, streams: list[StreamDelivery], behind: Mapping[st
         voided=voided,
         missing=gaps,
         behind=dict(behind),
+        concurrent=any(stream.concurrent for stream in streams),
         streams=streams,
     )
 
@@ -112,9 +122,33 @@ def verdict(gaps: Intervals, *, is_open: bool, voided: int) -> str:
 
 def by_run(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, list[StreamDelivery]]:
     found: dict[UUID, list[StreamDelivery]] = {}
+    groups: dict[tuple[UUID, str], list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["run_id"], []).append(stream_delivery(row))
+        groups.setdefault((row["run_id"], row["projection"]), []).append(row)
+    for (run_id, _), group in groups.items():
+        flagged = concurrent(group)
+        streams = found.setdefault(run_id, [])
+        for row in group:
+            stream = stream_delivery(row)
+            stream.concurrent = row["producer"] in flagged
+            streams.append(stream)
     return found
+
+
+def concurrent(rows: Iterable[Mapping[str, Any]]) -> set[UUID]:
+    """The producers of one run in one topic that went on after another one had taken over."""
+    trainers = {
+        row["producer"]: (_process(row), row["last_call"])
+        for row in rows
+        if row["role"] == "trainer" and row["opened_at"] is not None
+    }
+    processes = [process for process, _ in trainers.values()]
+    return {producer for producer, (process, last) in trainers.items() if writes_on(process, last, processes)}
+
+
+def _process(row: Mapping[str, Any]) -> Process:
+    opened = (row["opened_at"] - _EPOCH) // timedelta(microseconds=1)
+    return Process(row["attempt"] or 1, row["rank"] or 0, row["host"] or "", row["pid"] or 0, opened)
 
 
 def _intervals(ranges: Iterable[Any]) -> Intervals:

@@ -31,7 +31,7 @@ class Deliveries(msgspec.Struct):
 async def delivery_of_run(request: Request) -> Response:
     """Whether everything that the run's producers said has arrived, per projection, producer and stream."""
     services, run_id = services_of(request), path_uuid(request)
-    behind = await _behind(services, seconds(request, "timeout", 5.0, 60.0))
+    behind = await projections_behind(services, seconds(request, "timeout", 5.0, 60.0))
     await require_run(services, actor_of(request), run_id)
     found = by_run(await ledger_rows(services, [run_id]))
     return json_response(run_delivery(run_id, found.get(run_id, []), behind))
@@ -48,16 +48,16 @@ async def delivery_of_run(request: Request) -> Response:
     ],
 )
 async def delivery_of_all(request: Request) -> Response:
-    """The proof of delivery of every run of the workspace, newest first."""
+    """The proof of delivery of every run of the workspace: by id, so newest first, behind ids made of names."""
     services, limit = services_of(request), integer(request, "limit", 100, 1, 500)
-    behind = await _behind(services, seconds(request, "timeout", 5.0, 60.0))
-    runs = await _runs(services, actor_of(request).workspace, _cursor(request), limit)
+    behind = await projections_behind(services, seconds(request, "timeout", 5.0, 60.0))
+    runs = await _runs(services, actor_of(request).workspace, cursor_of(request), limit)
     found = by_run(await ledger_rows(services, runs))
     page = [run_delivery(run_id, found.get(run_id, []), behind) for run_id in runs]
     return json_response(Deliveries(page, str(runs[-1]) if len(runs) == limit else None))
 
 
-async def _behind(services: Services, patience: float) -> dict[str, int]:
+async def projections_behind(services: Services, patience: float) -> dict[str, int]:
     """Records that were in the log when asked and are not projected after the wait, by projection."""
     ends = await services.ends.of(*(TOPIC_OF[name] for name in RUN_PROJECTIONS))
     wanted = {place: end - 1 for place, end in ends.items() if end}
@@ -80,7 +80,7 @@ async def _runs(services: Services, workspace: str, before: UUID | None, limit: 
     return [row["id"] for row in rows]
 
 
-def _cursor(request: Request) -> UUID | None:
+def cursor_of(request: Request) -> UUID | None:
     text = request.query_params.get("cursor")
     try:
         return UUID(text) if text else None

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from speech_experiment_schemas import Unknown, decode, decode_payload
-from speech_experiment_schemas.metrics import MetricsLogged, unpack_calls
+from speech_experiment_schemas.metrics import NO_STEP, MetricsLogged, unpack, unpack_calls
 from speech_experiment_schemas.stamps import read_stamps
 
 from .log_reader import LogRecord
@@ -87,11 +87,18 @@ def _metrics(payload: MetricsLogged, *, points: bool) -> dict[str, Any]:
         "keys": payload.keys,
         "calls": len(payload.calls) // 4,
         "points": len(payload.values) // 8,
+        "steps": _steps(payload),
     }
     if points:
         names = ("step", "time", "epoch", "values")
         summary["logged"] = [jsonable(dict(zip(names, call, strict=True))) for call in unpack_calls(payload)]
     return summary
+
+
+def _steps(payload: MetricsLogged) -> tuple[int, int] | None:
+    """The smallest and the greatest step; None where no call has one."""
+    steps = [step for step in unpack("q", payload.steps) if step != NO_STEP]
+    return (min(steps), max(steps)) if steps else None
 
 
 def jsonable(value: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
@@ -67,6 +68,9 @@ async def _write(services: Services, actor: Actor, batch: wire.IngestBatch) -> w
     services.rate.spend(actor.key_id, size)
     services.state.ingested_bytes += size
     good, refused = sift(batch.records)
+    foreign = await services.owners.foreign({record.key for record in good if record.key}, actor.workspace)
+    if foreign:
+        good, refused = turn_away(good, refused, foreign)
     positions = await services.writer.append(good, stamp(actor.name, actor.workspace)) if good else []
     services.telemetry.records.labels("accepted").inc(len(good))
     services.telemetry.records.labels("refused").inc(len(refused))
@@ -117,3 +121,18 @@ def sift(records: Sequence[bytes]) -> tuple[list[Outgoing], list[wire.Refusal]]:
         else:
             good.append(Outgoing(envelope.stream, record_key(envelope), record))
     return good, refused
+
+
+def turn_away(
+    good: Sequence[Outgoing], refused: Sequence[wire.Refusal], foreign: Collection[bytes]
+) -> tuple[list[Outgoing], list[wire.Refusal]]:
+    """As sift's answer, without the records whose keys are another workspace's."""
+    sifted = {refusal.index for refusal in refused}
+    indices = [index for index in range(len(good) + len(refused)) if index not in sifted]
+    strange = [
+        wire.Refusal(index, "forbidden", "subject", f"{UUID(bytes=key)} belongs to another workspace")
+        for index, (_, key, _) in zip(indices, good, strict=True)
+        if key in foreign
+    ]
+    kept = [record for record in good if record.key not in foreign]
+    return kept, sorted([*refused, *strange], key=lambda refusal: refusal.index)

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from speech_experiment_schemas.ids import partition_of
 
-from .auth import CACHE_SECONDS, Actor, actor_of, bearer
+from .auth import CACHE_SECONDS, Actor, actor_of, credential
 from .live_messages import Message, messages
 from .live_tail import TOPICS, Viewer
 from .log_reader import LogRecord
@@ -49,7 +49,7 @@ async def live(request: Request) -> Response:
     viewing = Viewing(
         services_of(request),
         actor_of(request),
-        bearer(request),
+        credential(request),
         _runs(request),
         request.query_params.getlist("key"),
         parse_positions(request.headers.get("last-event-id", "")),
@@ -75,7 +75,7 @@ class Viewing:
 
     services: Services
     actor: Actor
-    key: str
+    credential: str
     runs: Collection[UUID]
     keys: Collection[str]
     since: Mapping[Place, int]
@@ -115,7 +115,7 @@ class Viewing:
     async def _still_welcome(self) -> bool:
         """A revoked key ends its streams; a store that is away does not."""
         try:
-            return await self.services.stores.keys.identify(self.key) == self.actor
+            return await self.services.stores.keys.recognise(self.credential) == self.actor
         except Exception as error:
             if isinstance(error, Problem) or is_outage(error):
                 return True

@@ -79,6 +79,7 @@ class LiveTail:
         self._settings = settings
         self._viewers: set[Viewer] = set()
         self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._next: dict[Place, int] = {}
         self._started = asyncio.Event()
 
@@ -102,13 +103,19 @@ class LiveTail:
         finally:
             self._viewers.discard(viewer)
             if not self._viewers:
-                await self.close()
+                self._end()
 
-    async def close(self) -> None:
+    def _end(self) -> None:
+        """Waits for nothing: a viewer that goes is cancelled at every wait, and would cut the closing short."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def close(self) -> None:
+        self._end()
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _follow(self) -> None:
         while True:

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .auth import actor_of
+from .auth import Actor, actor_of
 from .responses import json_response
 from .routing import Routes
 
@@ -27,5 +27,8 @@ class Me(msgspec.Struct):
 @routes.get("/api/v1/me", access="viewer", response=Me)
 async def me(request: Request) -> Response:
     """The workspace and the role of the key that asks."""
-    actor = actor_of(request)
-    return json_response(Me(actor.key_id, actor.name, actor.workspace, actor.role))
+    return json_response(me_of(actor_of(request)))
+
+
+def me_of(actor: Actor) -> Me:
+    return Me(actor.key_id, actor.name, actor.workspace, actor.role)

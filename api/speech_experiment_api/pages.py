@@ -1,4 +1,4 @@
-"""The few pages that the server brings along: where things are, and the API's reference."""
+"""The pages about the server itself: its API's reference, and how to build the page where it is missing."""
 
 from __future__ import annotations
 
@@ -29,16 +29,11 @@ async def openapi(request: Request) -> Response:
 @routes.get("/docs", access="public", produces=_HTML)
 async def docs(request: Request) -> Response:
     """The API's reference, for reading."""
-    return _page("docs.html")
+    return document_page("docs.html")
 
 
-@routes.get("/", access="public", produces=_HTML)
-async def landing(request: Request) -> Response:
-    """Where things are."""
-    return _page("index.html")
-
-
-def _page(name: str) -> Response:
+def document_page(name: str) -> Response:
+    """One of the pages in html/, allowed to run what stands in it and nothing else."""
     text, policy = _load(name)
     return HTMLResponse(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 

@@ -1,4 +1,4 @@
-"""Where a run is: its workspace, and its stretch of each topic."""
+"""Where a run is: its workspace, whether it may be seen, and what the ledgers say of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from .auth import Actor
-from .positions import Place
 from .problems import not_found
+from .queries.reading import tables_of
+from .queries.sql import Binder
+from .queries.visibility import Scope, visible
 from .services import Services
-from .versions import TOPIC_OF
 
-RUN_PROJECTIONS = ("metadata", "metrics", "artifacts")
+RUN_PROJECTIONS = ("metadata", "metrics", "scores", "artifacts")
 """The projections whose topics carry events of runs."""
 
 
@@ -21,6 +22,20 @@ async def require_run(services: Services, actor: Actor, run_id: UUID) -> None:
     query = f"select exists(select from {schema}.runs where id = $1 and workspace = $2)"  # noqa: S608
     if not await services.stores.pool.fetchval(query, run_id, actor.workspace):
         raise not_found(f"the run {run_id}")
+
+
+async def require_shown(services: Services, actor: Actor, run_id: UUID) -> None:
+    """Raises 404 unless the actor may see the run: one that is deleted is there for admins alone."""
+    if actor.role == "admin":
+        return await require_run(services, actor, run_id)
+    tables, bind = await tables_of(services), Binder()
+    seen = visible(tables, bind, Scope(actor.workspace))
+    query = (
+        f"select exists(select from {tables.metadata}.runs r where r.id = {bind(run_id, 'uuid')} and {seen})"  # noqa: S608
+    )
+    if not await services.stores.pool.fetchval(query, *bind.values):
+        raise not_found(f"the run {run_id}")
+    return None
 
 
 async def ledger_rows(services: Services, run_ids: list[UUID]) -> list[dict[str, Any]]:
@@ -35,12 +50,11 @@ async def ledger_rows(services: Services, run_ids: list[UUID]) -> list[dict[str,
     return rows
 
 
-async def ranges(services: Services, run_id: UUID) -> dict[Place, tuple[int, int]]:
-    """{(topic, partition): (first offset, offset after the last)} of the run's records."""
-    found: dict[Place, tuple[int, int]] = {}
-    for row in await ledger_rows(services, [run_id]):
-        place = (TOPIC_OF[row["projection"]], row["partition"])
-        first, stop = row["first_offset"], row["last_offset"] + 1
-        known = found.get(place, (first, stop))
-        found[place] = (min(known[0], first), max(known[1], stop))
-    return found
+async def tables_of_runs(services: Services) -> list[tuple[str, str]]:
+    """(table, column with the run's id) of all tables that name a run and its workspace.
+
+    One that has lost a run is found out by the others.
+    """
+    schemas = await services.stores.versions.schemas()
+    runs = [(f"{schemas['metadata']}.runs", "id")] if "metadata" in schemas else []
+    return runs + [(f"{schemas[name]}.ledger", "run_id") for name in RUN_PROJECTIONS if name in schemas]

@@ -13,12 +13,15 @@ from .live_tail import LiveTail
 from .log_ends import LogEnds
 from .log_reader import LogReader
 from .log_writer import LogWriter
+from .owners import Owners, owners
 from .positions import Positions
 from .settings import ApiSettings
 from .stores import Stores
 from .telemetry import Telemetry
+from .vectors import Vectors
 
 _UPLOADS = 4
+_VERIFICATIONS = 2
 
 
 @dataclass(slots=True)
@@ -42,14 +45,17 @@ class Services:
     telemetry: Telemetry
     rate: RateLimit
     room: Room
+    owners: Owners
     writer: LogWriter
     positions: Positions
     ends: LogEnds
+    vectors: Vectors
     log_reader: LogReader
     control: ControlWriter
     tail: LiveTail
     stopping: asyncio.Event
     uploads: asyncio.Semaphore
+    verifications: asyncio.Semaphore
     state: State
 
 
@@ -63,20 +69,24 @@ def build(settings: ApiSettings, stores: Stores) -> Services:
         timeout=settings.ingest_ack_timeout,
     )
     positions = Positions(stores)
+    ends = LogEnds(stores.reader, settings.partitions)
     return Services(
         settings=settings,
         stores=stores,
         telemetry=telemetry,
         rate=RateLimit(settings.ingest_requests_per_second, settings.ingest_bytes_per_second),
         room=Room(settings.ingest_bodies_bytes),
+        owners=owners(stores),
         writer=writer,
         positions=positions,
-        ends=LogEnds(stores.reader, settings.partitions),
+        ends=ends,
+        vectors=Vectors(ends, positions, settings.partitions),
         log_reader=LogReader(stores.reader),
         control=ControlWriter(writer, positions, settings.workspace, settings.projection_timeout),
         tail=LiveTail(settings),
         stopping=asyncio.Event(),
         uploads=asyncio.Semaphore(_UPLOADS),
+        verifications=asyncio.Semaphore(_VERIFICATIONS),
         state=State(bootstrapped=not settings.embedded),
     )
 

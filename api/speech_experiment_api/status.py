@@ -144,7 +144,7 @@ async def workers(services: Services) -> list[dict[str, Any]]:
 def _lines(parts: list[ProjectionStatus], seen: list[dict[str, Any]]) -> list[str]:
     lag = [({"projection": each.name}, each.lag) for each in parts]
     letters = [({"projection": each.name}, each.dead_letters) for each in parts]
-    named = [({"projection": each["projection"], "worker": each["worker"]}, each) for each in seen]
+    named = [({name: str(each[name]) for name in ("projection", "version", "worker")}, each) for each in seen]
     latencies = [
         ({**labels, "quantile": quantile}, each[column][field] / 1000)
         for labels, each in named

@@ -6,6 +6,7 @@ The API answers while its stores start or restart; what needs one of them is the
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,6 +17,7 @@ from speech_experiment_infra import connections
 from speech_experiment_infra.settings import TOPICS
 
 from .auth import Actor, KeyRing
+from .desks import Desks
 from .problems import unavailable
 from .settings import ApiSettings
 from .versions import LiveVersions
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 2.0
 _WALKERS = 4
+_OTHER_WAYS = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin", "material", "memoize")
 _KAFKA_TIMEOUT_MS = 20_000
 
 
@@ -101,8 +104,15 @@ async def _use_utc(connection: PoolConnection) -> None:
 async def use_indices(connection: PoolConnection) -> None:
     """Holds a session to nested loops over indices."""
     await _use_utc(connection)
-    others = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin", "material", "memoize")
-    await connection.execute("".join(f"set enable_{way} = off;" for way in others))
+    await connection.execute("".join(f"set enable_{way} = off;" for way in _OTHER_WAYS))
+
+
+@asynccontextmanager
+async def any_plan(connection: Any) -> AsyncIterator[None]:
+    """Within a transaction, sets a session that is held to indices free."""
+    await connection.execute("".join(f"set local enable_{way} = on;" for way in _OTHER_WAYS))
+    yield
+    await connection.execute("".join(f"set local enable_{way} = off;" for way in _OTHER_WAYS))
 
 
 async def _leave(connection: PoolConnection) -> None:
@@ -121,6 +131,9 @@ class Stores:
         self.reader = Connection[Any]("the event log", lambda: _reader(settings))
         self.versions = LiveVersions(lambda: self.pool)
         self.keys = KeyRing(self._actor_of)
+        self.desks = Desks(lambda: connections.postgres_session(settings))
+        self.standings: OrderedDict[tuple[str, str, bytes | None], Any] = OrderedDict()
+        self.certainties: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._objects: Minio | None = None
 
     @property
@@ -153,6 +166,7 @@ class Stores:
         async with AsyncExitStack() as stack:
             for connection in (self.postgres, self.walkers, self.store, self.kafka, self.reader):
                 await stack.enter_async_context(connection.running())
+            stack.push_async_callback(self.desks.close)
             yield
 
     async def _actor_of(self, digest: str) -> Actor | None:

@@ -19,16 +19,18 @@ _SEAL_BYTES = 12
 class Cursor(msgspec.Struct, array_like=True, frozen=True):
     """The last row of a page.
 
-    versions   of the projections that it was read from
+    lines      of the projections' versions that it was read from
     question   digest of what was asked: filter, order, workspace …
     values     of the sort keys: None, numbers, texts, moments in UTC
     last       id of the row
+    vector     that the page was read at; asked for with as_of, the next one is read there too
     """
 
-    versions: tuple[int, ...]
+    lines: tuple[int, ...]
     question: bytes
     values: tuple[Any, ...]
     last: bytes
+    vector: str = ""
 
     @property
     def last_id(self) -> UUID:
@@ -45,12 +47,29 @@ def seal_cursor(cursor: Cursor, secret: bytes) -> str:
     return urlsafe_b64encode(_seal(body, secret) + body).decode().rstrip("=")
 
 
-def open_cursor(text: str, secret: bytes, versions: tuple[int, ...], question: bytes) -> Cursor:
-    """The cursor, if this server made it for this question and these projection versions.
+def open_cursor(text: str, secret: bytes, lines: tuple[int, ...], question: bytes) -> Cursor:
+    """The cursor, if this server made it for this question and versions that hold the same.
 
     Raises:
-        Problem: 400 for a foreign or damaged one, 410 when a projection was rebuilt since.
+        Problem: 400 for a foreign or damaged one, 410 when a projection was rebuilt to hold something else.
     """
+    cursor = _opened(text, secret)
+    if cursor.question != question:
+        raise bad_request(
+            "the cursor belongs to another filter or order; repeat those it was given for", "cursor"
+        )
+    if cursor.lines != lines:
+        detail = "the data was rebuilt to hold something else since this cursor was given; start again from the first page"
+        raise Problem(410, "cursor_expired", detail, field="cursor")
+    return cursor
+
+
+def vector_of_cursor(text: str, secret: bytes) -> str:
+    """The vector that a cursor's page was read at. Raises Problem for a foreign cursor."""
+    return _opened(text, secret).vector
+
+
+def _opened(text: str, secret: bytes) -> Cursor:
     try:
         data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
@@ -58,15 +77,7 @@ def open_cursor(text: str, secret: bytes, versions: tuple[int, ...], question: b
     sealed, body = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
     if not compare_digest(sealed, _seal(body, secret)):
         raise _foreign()
-    cursor = msgspec.msgpack.decode(body, type=Cursor)
-    if cursor.question != question:
-        raise bad_request(
-            "the cursor belongs to another filter or order; repeat those it was given for", "cursor"
-        )
-    if cursor.versions != versions:
-        detail = "the data was rebuilt since this cursor was given; start again from the first page"
-        raise Problem(410, "cursor_expired", detail, field="cursor")
-    return cursor
+    return msgspec.msgpack.decode(body, type=Cursor)
 
 
 def _seal(body: bytes, secret: bytes) -> bytes:

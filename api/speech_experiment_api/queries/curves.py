@@ -16,11 +16,11 @@ from speech_experiment_projections.curves import CurveRequest, CurveRun, Speaker
 from speech_experiment_projections.effective import Resume
 from speech_experiment_schemas.ids import run_hash
 
-from ..params import flag, integer, path_uuid
-from ..problems import bad_request, not_found
+from ..params import flag, integer, number, path_uuid
+from ..problems import bad_request
 from ..routing import Param, Routes
 from .documents import Curves, ManyCurves
-from .reading import PRIVATE, Reading, reading
+from .reading import AS_OF, Reading, missing_run, reading
 from .sql import Binder
 from .visibility import visible
 
@@ -45,8 +45,11 @@ PARAMS = [
         "points", f"about so many a series, extremes kept; 0: all of them (default {DEFAULT_POINTS:,})", int
     ),
     Param("axis", "step, epoch, time or relative (default step)"),
+    Param("begin", "only from here on the axis: a step, an epoch, or seconds as in the answer", float),
+    Param("end", "only up to here on the axis", float),
     Param("rank", "one rank, or `all` (default 0)"),
     Param("abandoned", "the abandoned tails of resumed runs too, flagged (default false)", bool),
+    AS_OF,
 ]
 
 
@@ -71,24 +74,31 @@ async def many_curves(request: Request) -> Response:
 
 
 async def _curves(request: Request, runs: list[UUID], many: bool) -> Response:
-    read = await reading(request)
-    if read.unchanged:
-        return read.not_modified()
     keys = _keys(request)
-    known = await _known(read, runs, keys)
-    asked = _request(request, known.runs, keys)
+    async with reading(request) as read:
+        if read.unchanged:
+            return read.not_modified()
+        await read.world.series(runs, keys)
+        known = await _known(read, runs, keys)
+    asked = _request(read, known.runs, keys)
     client: Client = read.services.stores.clickhouse
     table = f"metric_points_v{read.tables.versions[1]}"
     arrow = ARROW in request.headers.get("accept", "")
-    here = known.points <= THIN_HERE
-    body = await asyncio.to_thread(_body, client, table, asked, runs, many, arrow, here)
-    headers = {"ETag": read.tag, **PRIVATE}
-    return Response(body, media_type=ARROW if arrow else "application/json", headers=headers)
+    answer = _Answer(runs, many, read.vector.token(), arrow)
+    body = await asyncio.to_thread(_body, client, table, asked, answer, known.points <= THIN_HERE)
+    return Response(body, media_type=ARROW if arrow else "application/json", headers=read.headers)
 
 
-def _body(
-    client: Client, table: str, asked: CurveRequest, runs: Sequence[UUID], many: bool, arrow: bool, here: bool
-) -> bytes:
+class _Answer(NamedTuple):
+    """How an answer is written."""
+
+    runs: Sequence[UUID]
+    many: bool
+    vector: str
+    arrow: bool
+
+
+def _body(client: Client, table: str, asked: CurveRequest, answer: _Answer, here: bool) -> bytes:
     """Asks the store and writes the answer; blocks, so it has a thread of its own.
 
     here: whether curves are to be thinned out here.
@@ -97,10 +107,12 @@ def _body(
 
     query = curve_query(table, replace(asked, points=0) if here else asked)
     stream = client.raw_query(query.sql, query.parameters, settings=_UNCOMPRESSED, fmt="ArrowStream")
-    points = Points(stream, query.columns, runs, asked)
+    points = Points(stream, query.columns, answer.runs, asked)
     if here and asked.points:
         thin_out(points, asked.points)
-    return arrow_body(points, many) if arrow else json_body(points, many)
+    if answer.arrow:
+        return arrow_body(points, answer.many)
+    return json_body(points, answer.many, answer.vector)
 
 
 class _Known(NamedTuple):
@@ -114,7 +126,7 @@ async def _known(read: Reading, runs: list[UUID], keys: tuple[str, ...]) -> _Kno
     """The ledger's and the attempts' word on the runs, in their order; 404 names one that is not to be seen."""
     bind, metrics = Binder(), read.tables.metrics
     ledger = f"from {metrics}.ledger l where l.run_id = r.id order by l.producer"
-    attempts = f"from {metrics}.attempts a where a.run_id = r.id order by a.attempt"
+    attempts = f'from {metrics}.attempts a where a.run_id = r.id order by a.attempt, a."offset"'
     sql = f"""
         select r.id, coalesce(r.started_at, r.created_at) as origin,
             array(select l.hash {ledger}) as producers,
@@ -126,10 +138,10 @@ async def _known(read: Reading, runs: list[UUID], keys: tuple[str, ...]) -> _Kno
              where s.run_id = r.id and s.key = any({bind(list(keys), "text[]")})) as points
         from {read.tables.metadata}.runs r
         where r.id = any({bind(runs, "uuid[]")}) and {visible(read.tables, bind, read.scope)}"""
-    rows = {row["id"]: row for row in await read.pool.fetch(sql, *bind.values)}
+    rows = {row["id"]: row for row in await read.fetch(sql, *bind.values)}
     for run in runs:
         if run not in rows:
-            raise not_found(f"the run {run}")
+            raise missing_run(run, read)
     return _Known(tuple(_curve_run(rows[run]) for run in runs), sum(row["points"] for row in rows.values()))
 
 
@@ -147,7 +159,8 @@ def _microseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000_000)
 
 
-def _request(request: Request, runs: tuple[CurveRun, ...], keys: tuple[str, ...]) -> CurveRequest:
+def _request(read: Reading, runs: tuple[CurveRun, ...], keys: tuple[str, ...]) -> CurveRequest:
+    request = read.request
     points = integer(request, "points", DEFAULT_POINTS, 0, MAX_POINTS)
     series = len(runs) * len(keys)
     if points * series > MAX_THINNED:
@@ -167,7 +180,16 @@ def _request(request: Request, runs: tuple[CurveRun, ...], keys: tuple[str, ...]
         points=points,
         rank=_rank(request),
         abandoned=flag(request, "abandoned"),
+        begin=_place(request, "begin", axis),
+        end=_place(request, "end", axis),
+        as_of=read.vector.below("metrics"),
     )
+
+
+def _place(request: Request, name: str, axis: str) -> float | None:
+    """A place on the axis, as the store has it."""
+    value = number(request, name)
+    return value if value is None or axis in ("step", "epoch") else value * 1e6
 
 
 def _rank(request: Request) -> int | None:

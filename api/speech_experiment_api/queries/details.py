@@ -10,6 +10,7 @@ from datetime import datetime
 
 from .predicates import status_expression
 from .sql import Binder, Tables
+from .visibility import Scope, deleted_at
 
 MAX_METRICS = 500
 """Metrics of a run in a list of runs; /runs/{id}/metrics has all."""
@@ -20,7 +21,17 @@ PLAIN = (
     "domains sample_rate feature_type n_mels hop_length win_length augmentation_policy optimizer "
     "learning_rate batch_size epochs git_commit docker_image num_gpus"
 )
-COMPLETE_ONLY = ("traceback", "environment", "links", "results", "resumes", "last_step", "deleted")
+COMPLETE_ONLY = (
+    "traceback",
+    "environment",
+    "links",
+    "results",
+    "resumes",
+    "last_step",
+    "concurrent",
+    "deleted",
+    "deleted_at",
+)
 
 
 SHOWN = "id name experiment_id experiment task status user duration metrics test_sets"
@@ -28,8 +39,11 @@ FIELDS = (*dict.fromkeys((*SHOWN.split(), *PLAIN.split(), *COMPLETE_ONLY)),)
 """Every field that a run can be asked for."""
 
 
-def run_fields(tables: Tables, status: str) -> dict[str, str]:
-    """Every field of a run with its SQL, over the aliases r of runs and e of experiments."""
+def run_fields(tables: Tables, status: str, since: str) -> dict[str, str]:
+    """Every field of a run with its SQL, over the aliases r of runs and e of experiments.
+
+    status, since: SQL for the status as shown, and for when the run was deleted.
+    """
     return {
         "id": "r.id",
         "name": "r.name",
@@ -48,17 +62,21 @@ def run_fields(tables: Tables, status: str) -> dict[str, str]:
         "results": _results(tables),
         "resumes": _resumes(tables),
         "last_step": f"(select max(s.last_step) from {tables.metrics}.summaries s where s.run_id = r.id)",
-        "deleted": f"exists (select from {tables.control}.deletions d where d.kind = 'run' and d.id = r.id)",
+        "concurrent": "r.concurrent",
+        "deleted": f"{since} is not null",
+        "deleted_at": since,
     }
 
 
 def runs_statement(
-    tables: Tables, ids: Collection[object], now: datetime, wanted: Collection[str]
+    tables: Tables, ids: Collection[object], now: datetime, scope: Scope, wanted: Collection[str]
 ) -> tuple[str, list[object]]:
     """(SQL, arguments) of one JSON text a run, in the order of `ids`."""
     bind = Binder()
     array = bind(list(ids), "uuid[]")
-    fields = run_fields(tables, status_expression(bind, now) if "status" in wanted else "r.status")
+    status = status_expression(bind, now) if "status" in wanted else "r.status"
+    since = deleted_at(tables, bind, scope) if {"deleted", "deleted_at"} & set(wanted) else "null"
+    fields = run_fields(tables, status, since)
     sql = (
         f"select {_row_object({name: fields[name] for name in fields if name in wanted})}::text "
         f"from unnest({array}) with ordinality as page(id, place) join {tables.metadata}.runs r using (id) "
@@ -87,18 +105,23 @@ def _metrics(tables: Tables) -> str:
 
 
 def _test_sets(tables: Tables) -> str:
+    """`offset 0` has the run's few rows fetched by its own index and then sorted, also in a session that walks."""
+    rows = (
+        'select test_set, metric, value, "offset", key from '
+        f"{tables.results} where run_id = r.id and speaker = '' and decoding = '' "
+        "and test_set <> '' offset 0"
+    )
     return (
         "(select coalesce(json_object_agg(x.test_set, x.metrics), '{}') from (select test_set, "
         'jsonb_object_agg(metric, value order by "offset", key) as metrics '
-        f"from {tables.metrics}.test_set_results where run_id = r.id and speaker = '' and decoding = '' "
-        "and test_set <> '' group by test_set order by test_set) x)"
+        f"from ({rows}) one group by test_set order by test_set) x)"
     )
 
 
 def _results(tables: Tables) -> str:
     return (
         "(select coalesce(json_agg(x), '[]') from (select key, test_set, metric, speaker, decoding, value, "
-        f"step, time from {tables.metrics}.test_set_results where run_id = r.id "
+        f"step, time from {tables.results} where run_id = r.id and rule >= 0 "
         "order by test_set, metric, speaker, decoding, key) x)"
     )
 
@@ -112,6 +135,7 @@ def _links(tables: Tables) -> str:
 
 def _resumes(tables: Tables) -> str:
     return (
-        "(select coalesce(json_agg(a), '[]') from (select attempt, from_step, time "
-        f"from {tables.metrics}.attempts where run_id = r.id order by attempt) a)"
+        "(select coalesce(json_agg(a), '[]') from (select attempt, min(from_step) as from_step, "
+        """(array_agg(time order by "offset"))[1] as time """
+        f"from {tables.metrics}.attempts where run_id = r.id group by attempt order by attempt) a)"
     )

@@ -12,7 +12,8 @@ from functools import lru_cache
 _HIGHER = (
     "acc accuracy top1 top5 precision recall f1 f2 auc auroc map ap r2 bleu chrf rouge bertscore "
     "mos utmos dnsmos pesq stoi estoi snr sisnr sdr sisdr similarity correct likelihood ll "
-    "reward score throughput speed speedup coverage agreement kappa tpr tnr tar cmos"
+    "reward score throughput speed speedup coverage agreement kappa tpr tnr tar cmos "
+    "atwv mtwv otwv stwv"
 )
 HIGHER_IS_BETTER = frozenset(_HIGHER.split())
 _WORDS = re.compile(r"[a-z]+[0-9]*|[0-9]+")

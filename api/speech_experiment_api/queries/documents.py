@@ -2,6 +2,9 @@
 
 Most bodies are written by Postgres itself; the integration tests hold them against these types.
 A number that is NaN or infinite is one of the strings "NaN", "Infinity" and "-Infinity".
+
+`vector` says what an answer was made from: the same question as of it has the same answer, whatever
+was logged since. The header X-Tracker-Vector says it too.
 """
 
 from __future__ import annotations
@@ -96,8 +99,22 @@ class Resume(msgspec.Struct):
     time: datetime
 
 
+class ConcurrentProcess(msgspec.Struct):
+    """A process that went on logging after another one had taken over; since: its first such event."""
+
+    attempt: int
+    rank: int
+    host: str
+    pid: int
+    since: datetime
+
+
 class RunDetails(Run, kw_only=True):
-    """A run with everything but its curves, logs and artifacts."""
+    """A run with everything but its curves, logs and artifacts.
+
+    concurrent  processes that wrote beside others, by what the topic runs holds; delivery looks at all topics
+    deleted_at  since when the run, or the experiment that it was in, is deleted; null when it is not
+    """
 
     traceback: str | None
     environment: dict[str, Any]
@@ -105,7 +122,10 @@ class RunDetails(Run, kw_only=True):
     results: list[ResultRow]
     resumes: list[Resume]
     last_step: int | None
+    concurrent: list[ConcurrentProcess]
     deleted: bool
+    deleted_at: datetime | None
+    vector: str
 
 
 class Statistics(msgspec.Struct):
@@ -132,6 +152,7 @@ class RunPage(msgspec.Struct):
     runs: list[Run] = []
     next_cursor: str | None = None
     groups: list[Group] = []
+    vector: str = ""
 
 
 class RunCounts(msgspec.Struct):
@@ -168,6 +189,7 @@ class Experiment(msgspec.Struct, kw_only=True):
 class ExperimentPage(msgspec.Struct):
     experiments: list[Experiment]
     next_cursor: str | None
+    vector: str
 
 
 class BestResult(msgspec.Struct):
@@ -184,6 +206,7 @@ class ExperimentDetails(Experiment, kw_only=True):
 
     links: list[dict[str, Any]]
     best: list[BestResult]
+    vector: str
 
 
 class MetricSummary(msgspec.Struct):
@@ -206,6 +229,7 @@ class MetricSummary(msgspec.Struct):
 
 class MetricSummaries(msgspec.Struct):
     metrics: list[MetricSummary]
+    vector: str
 
 
 class Curve(msgspec.Struct, omit_defaults=True):
@@ -226,16 +250,21 @@ class Curve(msgspec.Struct, omit_defaults=True):
     abandoned: list[bool] | None = None
 
 
-class Curves(msgspec.Struct):
+class CurvesOfRun(msgspec.Struct):
     """By key; one that the run has no points of is missing."""
 
     curves: dict[str, Curve]
 
 
+class Curves(CurvesOfRun):
+    vector: str
+
+
 class ManyCurves(msgspec.Struct):
     """{run: curves}"""
 
-    runs: dict[UUID, Curves]
+    runs: dict[UUID, CurvesOfRun]
+    vector: str
 
 
 class LogLine(msgspec.Struct):
@@ -252,6 +281,7 @@ class LogLines(msgspec.Struct):
 
     lines: list[LogLine]
     before: str | None
+    vector: str = ""
 
 
 class FieldValue(msgspec.Struct):
@@ -264,6 +294,7 @@ class FieldValue(msgspec.Struct):
 class FieldValues(msgspec.Struct):
     field: str
     values: list[FieldValue]
+    vector: str
 
 
 class TestSetRow(msgspec.Struct):
@@ -281,6 +312,7 @@ class TestSets(msgspec.Struct):
     __test__ = False
 
     test_sets: list[TestSetRow]
+    vector: str
 
 
 class LeaderboardRow(msgspec.Struct):
@@ -303,3 +335,4 @@ class Leaderboard(msgspec.Struct):
     higher_is_better: bool
     test_sets: list[str]
     rows: list[LeaderboardRow]
+    vector: str

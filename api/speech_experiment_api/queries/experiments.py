@@ -10,15 +10,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..params import flag, integer, path_uuid
+from ..params import flag, integer, path_uuid, plain
 from ..problems import Problem, not_found
 from ..routing import Param, Routes
 from .cursors import Cursor, open_cursor, question_digest, seal_cursor
 from .details import json_object
 from .directions import higher_is_better
 from .documents import ExperimentDetails, ExperimentPage
+from .needs import EVERY, Needs
 from .predicates import status_expression
-from .reading import Reading, cursor_secret, reading
+from .reading import AS_OF, Reading, cursor_secret, reading
 from .sql import Binder, Tables
 from .visibility import Scope, visible, visible_experiment
 
@@ -38,16 +39,21 @@ _DELETED = Param("deleted", "the deleted ones instead of the others; admins only
         _DELETED,
         Param("limit", f"experiments a page, up to {MAX_LIMIT} (default {DEFAULT_LIMIT})", int),
         Param("cursor", "next_cursor of the page before"),
+        AS_OF,
     ],
 )
 async def list_experiments(request: Request) -> Response:
     """Experiments, the newest first, with how their runs are doing."""
-    read = await reading(request)
-    if read.unchanged:
-        return read.not_modified()
+    async with reading(request) as read:
+        return read.not_modified() if read.unchanged else read.answer(await _page(read))
+
+
+async def _page(read: Reading) -> dict[str, object]:
+    request = read.request
     limit = integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     digest = question_digest("experiments", read.actor.workspace, *_asked(request))
     after = _cursor(read, digest)
+    await read.world.fields(Needs())
     bind = Binder()
     where = [visible_experiment(read.tables, bind, _scope(read)), *_conditions(request, bind)]
     if after is not None:
@@ -55,7 +61,7 @@ async def list_experiments(request: Request) -> Response:
         where.append(f"(e.created_at, e.id) < ({place})")
     rows = await _rows(read, bind, where, limit + 1)
     following = _following(read, rows, limit, digest)
-    return read.answer({"experiments": [row.body for row in rows[:limit]], "next_cursor": following})
+    return {"experiments": [row.body for row in rows[:limit]], "next_cursor": following}
 
 
 class _Row(msgspec.Struct):
@@ -70,7 +76,7 @@ async def _rows(read: Reading, bind: Binder, where: list[str], limit: int) -> li
         f"from {read.tables.metadata}.experiments e where {' and '.join(where)} "
         f"order by e.created_at desc, e.id desc limit {limit}"
     )
-    found = await read.pool.fetch(sql, *bind.values)
+    found = await read.fetch(sql, *bind.values)
     return [_Row(row["id"], row["created_at"], msgspec.Raw(row["body"].encode())) for row in found]
 
 
@@ -104,10 +110,10 @@ def _conditions(request: Request, bind: Binder) -> list[str]:
     name, task = request.query_params.get("name"), request.query_params.get("task")
     conditions = ["e.archived" if flag(request, "archived") else "not e.archived"]
     if name:
-        part = bind(name.replace("\0", "").lower(), "text")
+        part = bind(plain(name).lower(), "text")
         conditions.append(f"(strpos(lower(e.name), {part}) > 0 or strpos(lower(e.birth_name), {part}) > 0)")
     if task:
-        conditions.append(f"e.task = {bind(task.replace(chr(0), ''), 'text')}")
+        conditions.append(f"e.task = {bind(plain(task), 'text')}")
     return conditions
 
 
@@ -117,37 +123,39 @@ def _scope(read: Reading) -> Scope:
         raise Problem(
             403, "forbidden", "deleted experiments are shown to the role admin alone", field="deleted"
         )
-    return Scope(read.actor.workspace, deleted)
+    return read.scope_of(deleted)
 
 
 def _cursor(read: Reading, digest: bytes) -> Cursor | None:
     text = read.request.query_params.get("cursor")
-    return open_cursor(text, cursor_secret(read), read.tables.versions, digest) if text else None
+    return open_cursor(text, cursor_secret(read), read.tables.lines, digest) if text else None
 
 
 def _following(read: Reading, rows: list[_Row], limit: int, digest: bytes) -> str | None:
     if len(rows) <= limit:
         return None
     last = rows[limit - 1]
-    cursor = Cursor(read.tables.versions, digest, (last.created_at,), last.id.bytes)
+    cursor = Cursor(read.tables.lines, digest, (last.created_at,), last.id.bytes, read.vector.token())
     return seal_cursor(cursor, cursor_secret(read))
 
 
-@routes.get("/api/v1/experiments/{id}", access="viewer", response=ExperimentDetails, params=[_DELETED])
+@routes.get("/api/v1/experiments/{id}", access="viewer", response=ExperimentDetails, params=[_DELETED, AS_OF])
 async def get_experiment(request: Request) -> Response:
     """An experiment with its best results."""
-    read, experiment = await reading(request), path_uuid(request)
-    if read.unchanged:
-        return read.not_modified()
+    experiment = path_uuid(request)
+    async with reading(request) as read:
+        return read.not_modified() if read.unchanged else read.answer(await _details(read, experiment))
+
+
+async def _details(read: Reading, experiment: UUID) -> dict[str, Any]:
+    await read.world.fields(Needs(results={EVERY}))
     bind = Binder()
     here = f"e.id = {bind(experiment, 'uuid')}"
     rows = await _rows(read, bind, [here, visible_experiment(read.tables, bind, _scope(read))], 1)
     if not rows:
         raise not_found(f"the experiment {experiment}")
     body = msgspec.json.decode(rows[0].body, type=dict[str, msgspec.Raw])
-    return read.answer(
-        body | {"links": await _links(read, experiment), "best": await _best(read, experiment)}
-    )
+    return body | {"links": await _links(read, experiment), "best": await _best(read, experiment)}
 
 
 async def _links(read: Reading, experiment: UUID) -> list[dict[str, Any]]:
@@ -155,7 +163,7 @@ async def _links(read: Reading, experiment: UUID) -> list[dict[str, Any]]:
         f"select kind, target as experiment_id from {read.tables.metadata}.experiment_links "
         "where experiment_id = $1 order by kind, target"
     )
-    return [dict(row) for row in await read.pool.fetch(sql, experiment)]
+    return [dict(row) for row in await read.fetch(sql, experiment)]
 
 
 async def _best(read: Reading, experiment: UUID) -> list[dict[str, Any]]:
@@ -166,13 +174,13 @@ async def _best(read: Reading, experiment: UUID) -> list[dict[str, Any]]:
     ends = (
         f"select distinct on (x.test_set, x.metric, x.decoding) x.test_set, x.metric, x.decoding, x.value, "
         f"x.run_id, r.name as run from {read.tables.metadata}.runs r "
-        f"join {read.tables.metrics}.test_set_results x on x.run_id = r.id "
+        f"join {read.tables.results} x on x.run_id = r.id "
         f"where {where} and x.speaker = '' and x.value < 'NaN'::float8 "
         "order by x.test_set, x.metric, x.decoding, x.value"
     )
-    lowest = {_result(row): dict(row) for row in await read.pool.fetch(f"{ends}, r.created_at", *bind.values)}
+    lowest = {_result(row): dict(row) for row in await read.fetch(f"{ends}, r.created_at", *bind.values)}
     highest = {
-        _result(row): dict(row) for row in await read.pool.fetch(f"{ends} desc, r.created_at", *bind.values)
+        _result(row): dict(row) for row in await read.fetch(f"{ends} desc, r.created_at", *bind.values)
     }
     return [highest[key] if higher_is_better(key[1]) else lowest[key] for key in lowest]
 

@@ -10,6 +10,7 @@ from ..problems import bad_request
 from .details import json_object
 from .fields import Column, Param, TestSet, resolve
 from .grammar import parse_path
+from .needs import needs_of
 from .ordering import Ordering
 from .plans import Planner, Question
 from .sql import Binder
@@ -36,9 +37,10 @@ async def groups_of(read: Reading, question: Question) -> list[msgspec.Raw]:
     numbers = _paths(parameters.get("aggregate", ""), "aggregate", MAX_NUMBERS)
     if not fields:
         raise bad_request("name at least one field, e.g. group_by=model_type", "group_by")
+    await read.world.fields(needs_of(question.query, (*fields, *numbers)))
     bind = Binder()
     sql = _Groups(read, question, bind).statement(fields, numbers)
-    return [msgspec.Raw(row[0].encode()) for row in await read.pool.fetch(sql, *bind.values)]
+    return [msgspec.Raw(row[0].encode()) for row in await read.fetch(sql, *bind.values)]
 
 
 class _Groups:
@@ -71,7 +73,7 @@ class _Groups:
                 self.joins.append(f"left join lateral unnest({column.expression}) as l{index}(item) on true")
                 return f"to_jsonb(l{index}.item)"
             case TestSet():
-                table = f"{self.tables.metrics}.test_set_results"
+                table = f"{self.tables.results}"
                 sets = f"select distinct x.test_set as item from {table} x where x.run_id = r.id and x.test_set <> ''"
                 self.joins.append(f"left join lateral ({sets}) l{index} on true")
                 return f"to_jsonb(l{index}.item)"

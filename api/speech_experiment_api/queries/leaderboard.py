@@ -6,12 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..params import integer
-from ..problems import bad_request
+from ..params import integer, plain, test_sets
 from ..routing import Param, Routes
 from .details import json_object
 from .directions import higher_is_better
 from .documents import Leaderboard
+from .needs import needs_of
 from .plans import Planner
 from .predicates import status_expression
 from .reading import Reading, filter_problem, reading
@@ -37,33 +37,28 @@ MAX_TEST_SETS = 20
 )
 async def leaderboard(request: Request) -> Response:
     """Runs and decodings by a metric on test sets, the best first."""
-    read = await reading(request)
-    if read.unchanged:
-        return read.not_modified()
-    metric = request.query_params.get("metric", "wer").replace("\0", "")
+    async with reading(request) as read:
+        return read.not_modified() if read.unchanged else read.answer(await _board(read))
+
+
+async def _board(read: Reading) -> dict[str, object]:
+    request = read.request
+    metric = plain(request.query_params.get("metric", "wer"))
     limit = integer(request, "limit", DEFAULT_ROWS, 1, MAX_ROWS)
     try:
-        test_sets = _test_sets(request) or await _most_frequent(read, metric)
-        rows = await _rows(read, metric, test_sets, limit)
+        needs = needs_of(question_of(read).query)
+        needs.results.add(metric)
+        await read.world.fields(needs)
+        shown = test_sets(request, MAX_TEST_SETS) or await _most_frequent(read, metric)
+        rows = await _rows(read, metric, shown, limit)
     except FilterError as error:
         raise filter_problem(error, "filter") from None
-    return read.answer(
-        {
-            "metric": metric,
-            "higher_is_better": higher_is_better(metric),
-            "test_sets": test_sets,
-            "rows": rows,
-        }
-    )
-
-
-def _test_sets(request: Request) -> list[str]:
-    wanted = [name.replace("\0", "") for name in dict.fromkeys(request.query_params.getlist("test_set"))]
-    if len(wanted) > MAX_TEST_SETS:
-        raise bad_request(
-            f"at most {MAX_TEST_SETS} test sets are shown at once, got {len(wanted)}", "test_set"
-        )
-    return wanted
+    return {
+        "metric": metric,
+        "higher_is_better": higher_is_better(metric),
+        "test_sets": shown,
+        "rows": rows,
+    }
 
 
 async def _most_frequent(read: Reading, metric: str) -> list[str]:
@@ -72,7 +67,7 @@ async def _most_frequent(read: Reading, metric: str) -> list[str]:
         f"select x.test_set from {_results(read, metric, bind)} "
         f"group by x.test_set order by count(*) desc, x.test_set limit {MAX_TEST_SETS}"
     )
-    return sorted(row["test_set"] for row in await read.pool.fetch(sql, *bind.values))
+    return sorted(row["test_set"] for row in await read.fetch(sql, *bind.values))
 
 
 async def _rows(read: Reading, metric: str, test_sets: list[str], limit: int) -> list[msgspec.Raw]:
@@ -109,13 +104,13 @@ async def _rows(read: Reading, metric: str, test_sets: list[str], limit: int) ->
         f"left join {read.tables.metadata}.experiments e on e.id = r.experiment_id "
         f"order by b.missing, b.mean = 'NaN'::float8, b.mean {direction}, b.run_id, b.decoding"
     )
-    return [msgspec.Raw(found[0].encode()) for found in await read.pool.fetch(sql, *bind.values)]
+    return [msgspec.Raw(found[0].encode()) for found in await read.fetch(sql, *bind.values)]
 
 
 def _results(read: Reading, metric: str, bind: Binder) -> str:
     """Results of whole test sets in the metric, of the runs that the question takes: a FROM and WHERE."""
     conditions = Planner(read.tables, question_of(read)).conditions(bind, probing=False)
     return (
-        f"{read.tables.metrics}.test_set_results x join {read.tables.metadata}.runs r on r.id = x.run_id "
-        f"where x.metric = {bind(metric, 'text')} and x.speaker = '' and {conditions}"
+        f"{read.tables.results} x join {read.tables.metadata}.runs r on r.id = x.run_id "
+        f"where x.metric = {bind(metric, 'text')} and x.speaker = '' and x.rule >= 0 and {conditions}"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,8 +14,9 @@ from ..params import integer, path_uuid
 from ..problems import bad_request
 from ..routing import Param, Routes
 from .documents import LogLine, LogLines
-from .reading import Reading, reading, visible_runs
+from .reading import AS_OF, Reading, reading, visible_runs
 from .sql import Binder
+from .sql import before as before_position
 
 routes = Routes("logs")
 MAX_LINES, DEFAULT_LINES = 10_000, 500
@@ -40,18 +42,26 @@ class Place:
         Param("channel", "stdout, stderr or log (default: all)"),
         Param("limit", f"lines, up to {MAX_LINES:,} (default {DEFAULT_LINES})", int),
         Param("before", "of the answer before, for the lines above"),
+        AS_OF,
     ],
 )
 async def run_logs(request: Request) -> Response:
     """The latest lines of a run's output, or those above a place."""
-    read, run_id = await reading(request), path_uuid(request)
-    if read.unchanged:
-        return read.not_modified()
-    await visible_runs(read, [run_id])
+    run_id = path_uuid(request)
+    async with reading(request) as read:
+        if read.unchanged:
+            return read.not_modified()
+        await read.world.runs([run_id])
+        await visible_runs(read, [run_id])
+        return read.answer(msgspec.structs.asdict(await _lines(read, run_id)))
+
+
+async def _lines(read: Reading, run_id: UUID) -> LogLines:
+    request = read.request
     limit = integer(request, "limit", DEFAULT_LINES, 1, MAX_LINES)
     before = _place(request.query_params.get("before"))
     records = await _records(read, run_id, _channel(request), before, limit)
-    return read.answer(latest_lines(records, before, limit))
+    return latest_lines(records, before, limit)
 
 
 def latest_lines(records: list[Any], before: Place | None, limit: int) -> LogLines:
@@ -81,8 +91,10 @@ async def _records(
         where.append(f"channel = {bind(channel, 'text')}")
     if before is not None:
         where.append(f'"offset" <= {bind(before.offset, "bigint")}')
+    if read.past:
+        where.append(before_position(read.vector.below("runs"), "o", bind))
     newest = (
-        f'select "offset", channel, first, lines, time from {read.tables.metadata}.run_output '
+        f'select "offset", channel, first, lines, time from {read.live.metadata}.run_output o '
         f'where {" and ".join(where)} order by "offset" desc limit {limit + 2}'
     )
     lines = "cardinality(lines)"
@@ -92,7 +104,7 @@ async def _records(
         f'select *, sum({lines}) over (order by "offset" desc) - {lines} as above from ({newest}) newest'
     )
     sql = f'select * from ({counted}) counted where above <= {limit} order by "offset" desc'
-    return list(await read.pool.fetch(sql, *bind.values))
+    return await read.fetch(sql, *bind.values)
 
 
 def _channel(request: Request) -> str | None:

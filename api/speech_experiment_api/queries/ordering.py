@@ -112,7 +112,7 @@ class Ordering:
 
     def _result(self, result: Result, down: bool) -> SortKey:
         """Where several names mean the same result, the newest counts."""
-        table = f"{self.tables.metrics}.test_set_results"
+        table = f"{self.tables.results}"
         newer = (
             f"select from {table} n where n.run_id = x.run_id and n.metric = x.metric and n.test_set = x.test_set "
             f"and n.speaker = x.speaker and n.decoding = x.decoding "

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil, log2
 
 from .cursors import Cursor
 from .ordering import NEWEST_FIRST, Ordering, SortKey, Source, beyond, order_by
@@ -19,7 +20,11 @@ from .sql import Binder, Tables
 from .syntax import Query, Term
 from .visibility import Scope, visible
 
-FIRST_CANDIDATES, MOST_CANDIDATES = 512, 4_096
+FEWEST_CANDIDATES, MOST_CANDIDATES = 128, 4_096
+_SPARE = 1.5
+"""How many more candidates to look at than the page probably needs."""
+_GATHERED = 2.0
+"""What a run that is gathered costs, in candidates that are walked over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,12 @@ class Planner:
         first = 0 if after is None else _phase_of(after, len(keys))
         return list(range(first, len(keys) + 1))
 
-    def first_candidates(self) -> int:
+    def first_candidates(self, limit: int) -> int:
         """How many runs to look at first: all at once where they must be sorted for it."""
         source = self.ordering(Binder())[0].source
-        return FIRST_CANDIDATES if source is None or source.indexed else MOST_CANDIDATES
+        if source is not None and not source.indexed:
+            return MOST_CANDIDATES
+        return min(MOST_CANDIDATES, max(FEWEST_CANDIDATES, _power(2 * limit)))
 
     def walk(self, phase: int | None, after: Cursor | None, limit: int, candidates: int) -> Statement:
         """The bounded statement of a phase."""
@@ -187,6 +194,23 @@ class _Walk:
         values.append(self.bind(self.after.last_id, "uuid"))
         sign = "<" if self.direction == "desc" else ">"
         return f" and ({', '.join(columns)}) {sign} ({', '.join(values)})"
+
+
+def gathers(share: float, runs: float, limit: int) -> bool:
+    """Whether taking all that match costs less than walking on, when that share of the candidates matched.
+
+    runs  how many there are; negative while nobody knows
+    """
+    return share == 0 or 0 <= _GATHERED * share * runs < _SPARE * limit / share
+
+
+def enough(seen: int, share: float, limit: int) -> int:
+    """How many candidates probably fill the page: a power of two above `seen`."""
+    return max(2 * seen, _power(_SPARE * limit / share))
+
+
+def _power(least: float) -> int:
+    return 1 << ceil(log2(least))
 
 
 def by_creation(keys: Sequence[SortKey]) -> bool:

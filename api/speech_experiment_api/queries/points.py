@@ -108,7 +108,7 @@ def _times(points: Points) -> Any:
     return pa.array(points.columns["time"].astype(np.int64)).cast(kind)
 
 
-def json_body(points: Points, many: bool) -> bytes:
+def json_body(points: Points, many: bool, vector: str) -> bytes:
     """{"curves": {key: columns}} of the keys that have points; for several runs {"runs": {run: {"curves": …}}}."""
     curves: list[dict[str, Any]] = [{} for _ in points.runs]
     for run, key, rows in _series(points):
@@ -116,7 +116,7 @@ def json_body(points: Points, many: bool) -> bytes:
     answer: dict[str, Any] = {"curves": curves[0]}
     if many:
         answer = {"runs": {str(run): {"curves": each} for run, each in zip(points.runs, curves, strict=True)}}
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(answer | {"vector": vector}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _series(points: Points, each_rank: bool = False) -> Iterator[tuple[int, int, slice]]:

@@ -210,7 +210,7 @@ class Predicates:
         condition = (
             "true" if isinstance(predicate, IsNull) else self.conditions.on("x.value", "number", predicate)
         )
-        return Side(f"{self.tables.metrics}.test_set_results x", f"{where} and {condition}")
+        return Side(f"{self.tables.results} x", f"{where} and {condition}")
 
     def _test_set(self, predicate: Predicate) -> Side:
         condition = (
@@ -218,7 +218,7 @@ class Predicates:
             if isinstance(predicate, IsNull)
             else self.conditions.on("x.test_set", "text", predicate)
         )
-        return Side(f"{self.tables.metrics}.test_set_results x", f"x.run_id = r.id and {condition}")
+        return Side(f"{self.tables.results} x", f"x.run_id = r.id and {condition}")
 
 
 def status_expression(bind: Binder, now: datetime) -> str:
@@ -239,7 +239,7 @@ def metric_expression(metric: Metric) -> tuple[str, Kind]:
         case "count" | "nans":
             return f"s.{metric.stat}", "number"
         case "mean":
-            return "s.sum_value / nullif(s.count - s.nans, 0)", "number"
+            return "s.sum_value::float8 / nullif(s.count - s.nans, 0)", "number"
         case _:
             return f"s.{metric.stat}_value", "number"
 

@@ -3,8 +3,50 @@
 from __future__ import annotations
 
 from ..routing import Routes
-from . import curves, experiments, leaderboard, logs, runs, summaries, values
+from . import (
+    audit,
+    breakdowns,
+    confusions,
+    curves,
+    evaluations,
+    experiments,
+    flips,
+    gate,
+    leaderboard,
+    logs,
+    measurements,
+    profiles,
+    replayed,
+    runs,
+    scoreboard,
+    significance,
+    summaries,
+    test_sets,
+    utterances,
+    values,
+)
 
 routes = Routes("queries")
-for _each in (experiments, runs, summaries, curves, logs, values, leaderboard):
+for _each in (
+    experiments,
+    runs,
+    summaries,
+    curves,
+    logs,
+    values,
+    leaderboard,
+    scoreboard,
+    evaluations,
+    utterances,
+    breakdowns,
+    flips,
+    confusions,
+    significance,
+    gate,
+    test_sets,
+    profiles,
+    measurements,
+    audit,
+    replayed,
+):
     routes.endpoints.extend(_each.routes)

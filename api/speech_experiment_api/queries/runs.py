@@ -17,11 +17,11 @@ from .documents import RunDetails, RunPage
 from .fields import resolve
 from .grammar import parse_filter, parse_order
 from .groups import groups_of
+from .needs import needs_of
 from .plans import Question
-from .reading import Reading, cursor_secret, filter_problem, reading, visible_runs
+from .reading import AS_OF, Reading, cursor_secret, filter_problem, reading, visible_runs
 from .search import describe, find_page, next_cursor
 from .syntax import FilterError, Query, Term
-from .visibility import Scope
 
 routes = Routes("runs")
 
@@ -43,6 +43,7 @@ not tags.stage = 'draft' also takes those without the tag. In an order, runs wit
 FILTER_PARAMS = [
     Param("filter", FILTER_REFERENCE),
     Param("deleted", "the deleted runs instead of the others; admins only (default false)", bool),
+    AS_OF,
 ]
 SEARCH_PARAMS = [
     *FILTER_PARAMS,
@@ -58,16 +59,16 @@ SEARCH_PARAMS = [
 @routes.get("/api/v1/runs", access="viewer", response=RunPage, params=SEARCH_PARAMS)
 async def search_runs(request: Request) -> Response:
     """The runs that a filter takes, in an order, page by page; or groups of them."""
-    read = await reading(request)
-    if read.unchanged:
-        return read.not_modified()
-    try:
-        question = question_of(read)
-        if "group_by" in request.query_params:
-            return read.answer({"groups": await groups_of(read, question)})
-        return read.answer(await _page(read, question))
-    except FilterError as error:
-        raise filter_problem(error, "filter") from None
+    grouped = "group_by" in request.query_params
+    async with reading(request, walking=not grouped) as read:
+        if read.unchanged:
+            return read.not_modified()
+        try:
+            question = question_of(read)
+            answer = {"groups": await groups_of(read, question)} if grouped else await _page(read, question)
+            return read.answer(answer)
+        except FilterError as error:
+            raise filter_problem(error, "filter") from None
 
 
 async def _page(read: Reading, question: Question) -> dict[str, object]:
@@ -76,10 +77,11 @@ async def _page(read: Reading, question: Question) -> dict[str, object]:
     wanted = _fields(parameters.get("fields"))
     digest = _digest(read)
     after = _cursor(read, digest)
-    async with read.services.stores.walking.acquire() as connection:
-        page = await find_page(connection, read.pool, read.tables, question, after, limit)
-        runs = await describe(connection, read.tables, page.ids, read.now, wanted)
-    following = next_cursor(page, read.tables, digest)
+    await read.world.fields(needs_of(question.query))
+    page = await find_page(read.connection, read.tables, question, after, limit, walking=not read.past)
+    await read.world.runs(page.ids)
+    runs = await describe(read.connection, read.tables, page.ids, question, wanted)
+    following = next_cursor(page, read.tables, digest, read.vector.token())
     return {"runs": runs, "next_cursor": seal_cursor(following, cursor_secret(read)) if following else None}
 
 
@@ -93,12 +95,13 @@ def question_of(read: Reading) -> Question:
     deleted = flag(read.request, "deleted")
     if deleted and read.actor.role != "admin":
         raise Problem(403, "forbidden", "deleted runs are shown to the role admin alone", field="deleted")
-    return Question(Query(query.where, query.order or order), Scope(read.actor.workspace, deleted), read.now)
+    return Question(Query(query.where, query.order or order), read.scope_of(deleted), read.now)
 
 
 _parsed = lru_cache(maxsize=512)(parse_filter)
 
 
+@lru_cache(maxsize=512)
 def _parsed_order(text: str) -> tuple[Term, ...]:
     try:
         terms = parse_order(text)
@@ -127,22 +130,25 @@ def _digest(read: Reading) -> bytes:
 
 def _cursor(read: Reading, digest: bytes) -> Cursor | None:
     text = read.request.query_params.get("cursor")
-    return open_cursor(text, cursor_secret(read), read.tables.versions, digest) if text else None
+    return open_cursor(text, cursor_secret(read), read.tables.lines, digest) if text else None
 
 
 @routes.get(
     "/api/v1/runs/{id}",
     access="viewer",
     response=RunDetails,
-    params=[Param("deleted", "a deleted run; admins only (default false)", bool)],
+    params=[Param("deleted", "a deleted run; admins only (default false)", bool), AS_OF],
 )
 async def get_run(request: Request) -> Response:
     """All that is known of a run."""
-    read, run_id = await reading(request), path_uuid(request)
-    if read.unchanged:
-        return read.not_modified()
-    deleted = flag(request, "deleted") and read.actor.role == "admin"
-    await visible_runs(read, [run_id], deleted)
-    async with read.pool.acquire() as connection:
-        runs = await describe(connection, read.tables, [run_id], read.now, FIELDS)
-    return read.answer(runs[0])
+    run_id = path_uuid(request)
+    async with reading(request) as read:
+        if read.unchanged:
+            return read.not_modified()
+        question = Question(
+            Query(), read.scope_of(flag(request, "deleted") and read.actor.role == "admin"), read.now
+        )
+        await read.world.runs([run_id])
+        await visible_runs(read, [run_id], question.scope.deleted)
+        (run,) = await describe(read.connection, read.tables, [run_id], question, FIELDS)
+        return read.answer(run)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
-from math import ceil, log2
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from ..stores import any_plan
 from . import plans
 from .cursors import Cursor
 from .details import runs_statement
@@ -18,7 +18,7 @@ from .plans import Planner, Question, Statement
 from .sql import Tables
 
 if TYPE_CHECKING:
-    from asyncpg import Connection, Pool
+    from asyncpg import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,23 @@ class Found(NamedTuple):
 
 
 async def find_page(
-    walking: Connection,
-    gathering: Connection | Pool,
+    connection: Connection,
     tables: Tables,
     question: Question,
     after: Cursor | None,
     limit: int,
+    *,
+    walking: bool = True,
 ) -> Page:
     """The page of at most `limit` runs behind `after`.
 
-    walking     a session that is held to indices
-    gathering   where the planner is free
+    walking: the session is held to indices, and set free, within its transaction, where it gathers.
     """
     planner = Planner(tables, question)
-    found = await _walk(walking, planner, after, limit + 1)
+    found = await _walk(connection, planner, after, limit + 1) if walking else None
     if found is None:
-        found = await _rows(gathering, planner.gather(after, limit + 1))
+        async with any_plan(connection) if walking else nullcontext():
+            found = await _rows(connection, planner.gather(after, limit + 1))
     rows = found[:limit]
     return Page([each.id for each in rows], rows[-1].values if rows else (), len(found) > limit)
 
@@ -78,43 +79,53 @@ async def _walk(
 async def _walk_phase(
     connection: Connection, planner: Planner, phase: int | None, after: Cursor | None, limit: int
 ) -> list[Found] | None:
-    candidates = planner.first_candidates()
+    candidates = planner.first_candidates(limit)
     while candidates <= plans.MOST_CANDIDATES:
         rows = await _rows(connection, planner.walk(phase, after, limit, candidates))
         if len(rows) == limit:
             return rows
         if rows.pop().seen < candidates:
             return rows
-        candidates = _enough(candidates, len(rows), limit)
+        share = len(rows) / candidates
+        if plans.gathers(share, await _runs(connection, planner), limit):
+            return None
+        candidates = plans.enough(candidates, share, limit)
     return None
 
 
-async def _rows(connection: Connection | Pool, statement: Statement) -> list[Found]:
+async def _runs(connection: Connection, planner: Planner) -> float:
+    """About how many runs there are, by the statistics of Postgres; -1 before it has any."""
+    found = await connection.fetchval(
+        "select reltuples::float8 from pg_class where oid = $1::text::regclass",
+        f"{planner.tables.metadata}.runs",
+    )
+    return float(found)
+
+
+async def _rows(connection: Connection, statement: Statement) -> list[Found]:
     rows = await connection.fetch(statement.sql, *statement.args)
     bounded = statement.candidates > 0
     return [Found(row["id"], statement.values(row), row["seen"] if bounded else 0) for row in rows]
 
 
-def _enough(seen: int, found: int, limit: int) -> int:
-    """How many candidates probably fill the page, a power of two above `seen`."""
-    expected = 1.5 * seen * limit / max(found, 0.1)
-    return max(2 * seen, 1 << ceil(log2(expected)))
-
-
 async def describe(
-    connection: Connection, tables: Tables, ids: Collection[UUID], now: datetime, wanted: Collection[str]
+    connection: Connection,
+    tables: Tables,
+    ids: Collection[UUID],
+    question: Question,
+    wanted: Collection[str],
 ) -> list[msgspec.Raw]:
     """The runs as JSON, in the order of `ids`."""
     if not ids:
         return []
-    sql, args = runs_statement(tables, ids, now, wanted)
+    sql, args = runs_statement(tables, ids, question.now, question.scope, wanted)
     rows = await connection.fetch(sql, *args)
     return [msgspec.Raw(row[0].encode()) for row in rows]
 
 
-def next_cursor(page: Page, tables: Tables, digest: bytes) -> Cursor | None:
-    """Where the next page begins; None after the last."""
+def next_cursor(page: Page, tables: Tables, digest: bytes, vector: str = "") -> Cursor | None:
+    """Where the next page begins; None after the last. vector: of the page."""
     if not page.more:
         return None
     plain = tuple(str(value) if isinstance(value, UUID) else value for value in page.last)
-    return Cursor(tables.versions, digest, plain, page.ids[-1].bytes)
+    return Cursor(tables.lines, digest, plain, page.ids[-1].bytes, vector)

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..params import integer
+from ..params import integer, plain
 from ..problems import bad_request
 from ..routing import Param as QueryParam
 from ..routing import Routes
@@ -23,10 +23,11 @@ from .fields import (
     resolve,
 )
 from .grammar import parse_path
+from .needs import EVERY, Needs, needs_of
 from .predicates import status_expression
-from .reading import Reading, filter_problem, reading
+from .reading import AS_OF, Reading, filter_problem, reading
 from .sql import Binder
-from .syntax import FilterError
+from .syntax import FilterError, Query
 from .visibility import visible
 
 routes = Routes("values")
@@ -45,6 +46,7 @@ RECENT_RUNS = 10_000
         ),
         QueryParam("prefix", "values that begin so, upper and lower case alike"),
         QueryParam("limit", f"values, up to {MAX_VALUES} (default {DEFAULT_VALUES})", int),
+        AS_OF,
     ],
 )
 async def field_values(request: Request) -> Response:
@@ -52,25 +54,38 @@ async def field_values(request: Request) -> Response:
 
     `params`, `tags` and `metrics` alone give their keys.
     """
-    read = await reading(request)
-    if read.unchanged:
-        return read.not_modified()
+    async with reading(request) as read:
+        return read.not_modified() if read.unchanged else read.answer(await _found(read))
+
+
+async def _found(read: Reading) -> dict[str, object]:
+    request = read.request
     field = request.query_params.get("field", "")
     limit = integer(request, "limit", DEFAULT_VALUES, 1, MAX_VALUES)
     bind = Binder()
     try:
+        await read.world.fields(_needs(field))
         source = _source(read, field, bind)
     except FilterError as error:
         raise filter_problem(error, "field") from None
-    prefix = bind(request.query_params.get("prefix", "").replace("\0", "").lower(), "text")
+    prefix = bind(plain(request.query_params.get("prefix", "")).lower(), "text")
     runs = _recent(read, bind)
     sql = (
         f"with r as ({runs}) select value, count(*) as count from ({source}) found "
         f"where value <> '' and starts_with(lower(value), {prefix}) "
         f"group by value order by count(*) desc, value limit {limit}"
     )
-    rows = await read.pool.fetch(sql, *bind.values)
-    return read.answer({"field": field, "values": [dict(row) for row in rows]})
+    rows = await read.fetch(sql, *bind.values)
+    return {"field": field, "values": [dict(row) for row in rows]}
+
+
+def _needs(field: str) -> Needs:
+    keys = PREFIXES.get(field.strip().lower())
+    if keys is None:
+        return needs_of(Query(), [parse_path(field)])
+    needs = Needs()
+    getattr(needs, keys).add(EVERY)
+    return needs
 
 
 def _recent(read: Reading, bind: Binder) -> str:
@@ -96,7 +111,7 @@ def _keys(read: Reading, kind: str) -> str:
 
 
 def _values(read: Reading, field: Field, bind: Binder) -> str:
-    metadata, metrics = read.tables.metadata, read.tables.metrics
+    metadata = read.tables.metadata
     match field:
         case Column(kind="list") as column:
             return f"select item as value from r, unnest({column.expression}) item"
@@ -116,26 +131,28 @@ def _values(read: Reading, field: Field, bind: Binder) -> str:
             where = f"t.run_id = r.id and t.key = {bind(key, 'text')}"
             return f"select t.value from r join {metadata}.run_tags t on {where}"
         case TestSet():
-            return f"select distinct x.test_set as value, r.id from r join {metrics}.test_set_results x on x.run_id = r.id"
+            return f"select distinct x.test_set as value, r.id from r join {read.tables.results} x on x.run_id = r.id"
         case Result() | _:
             raise bad_request(
                 "this field has numbers of its own in every run; compare it with a bound", "field"
             )
 
 
-@routes.get("/api/v1/test-sets", access="viewer", response=TestSets)
+@routes.get("/api/v1/test-sets", access="viewer", response=TestSets, params=[AS_OF])
 async def test_sets(request: Request) -> Response:
     """The test sets that runs have results on, with their metrics."""
-    read = await reading(request)
-    if read.unchanged:
-        return read.not_modified()
+    async with reading(request) as read:
+        return read.not_modified() if read.unchanged else read.answer({"test_sets": await _sets(read)})
+
+
+async def _sets(read: Reading) -> list[msgspec.Raw]:
+    await read.world.fields(Needs(results={EVERY}))
     bind = Binder()
     where = visible(read.tables, bind, read.scope)
     sql = (
         "select json_build_object('test_set', x.test_set, 'metrics', array_agg(distinct x.metric), "
         "'runs', count(distinct x.run_id), 'latest', max(x.time))::text "
-        f"from {read.tables.metrics}.test_set_results x join {read.tables.metadata}.runs r on r.id = x.run_id "
+        f"from {read.tables.results} x join {read.tables.metadata}.runs r on r.id = x.run_id "
         f"where {where} and x.test_set <> '' group by x.test_set order by x.test_set"
     )
-    rows = await read.pool.fetch(sql, *bind.values)
-    return read.answer({"test_sets": [msgspec.Raw(row[0].encode()) for row in rows]})
+    return [msgspec.Raw(row[0].encode()) for row in await read.fetch(sql, *bind.values)]

@@ -1,0 +1,200 @@
+"""GET /evaluations/{id}/utterances: each utterance with what was recognised, the most errors first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+
+from speech_experiment_projections.scores import DELETIONS, HITS, INSERTIONS, SUBSTITUTIONS
+from speech_experiment_projections.utterances import unpack
+
+from ..params import integer, path_uuid, plain
+from ..problems import bad_request
+from ..routing import Param, Routes
+from .breakdowns import labels_of
+from .evaluations import evaluation_at
+from .packed import Ints, Scored, hypotheses_of, names_of, place_of, references_of, scored_utterances
+from .reading import AS_OF, Reading, reading
+from .scored import PROFILE, seen
+
+routes = Routes("utterances")
+MAX_ROWS, DEFAULT_ROWS, MAX_CONDITIONS = 1_000, 100, 5
+
+
+class ScoredUtterance(msgspec.Struct, kw_only=True):
+    """hypothesis: null where it is missing; counted: whether the sums are over it.
+
+    audio            URI, "" where unknown; start, duration: the stretch of it, in seconds
+    """
+
+    utterance: str
+    speaker: str
+    reference: str
+    hypothesis: str | None
+    errors: int
+    tokens: int
+    hits: int
+    substitutions: int
+    deletions: int
+    insertions: int
+    counted: bool
+    audio: str
+    start: float | None
+    duration: float | None
+
+
+class ScoredUtterances(msgspec.Struct, kw_only=True):
+    """factors: what these utterances can be grouped by; total: of those asked for, however many are shown."""
+
+    profile: str
+    unit: str | None
+    factors: list[str]
+    total: int
+    utterances: list[ScoredUtterance]
+    vector: str
+
+
+@routes.get(
+    "/api/v1/evaluations/{id}/utterances",
+    access="viewer",
+    response=ScoredUtterances,
+    params=[
+        Param("search", "only those with this in their id, reference or hypothesis; case does not matter"),
+        Param("where", f"only those of a group: FACTOR=VALUE, up to {MAX_CONDITIONS}", many=True),
+        Param("order", "errors (most first, default), rate (the highest first), list (as the set has them)"),
+        Param("limit", f"utterances, up to {MAX_ROWS} (default {DEFAULT_ROWS})", int),
+        Param("skip", "the first so many; with as_of the vector of the first page, pages fit together", int),
+        PROFILE,
+        AS_OF,
+    ],
+)
+async def utterances(request: Request) -> Response:
+    """An evaluation's utterances: reference, hypothesis and errors."""
+    async with reading(request) as read:
+        return read.not_modified() if read.unchanged else read.answer(await _utterances(read))
+
+
+async def _utterances(read: Reading) -> dict[str, Any]:
+    parameters = read.request.query_params
+    limit = integer(read.request, "limit", DEFAULT_ROWS, 1, MAX_ROWS)
+    skip = integer(read.request, "skip", 0, 0, 2**31)
+    sight = await seen(read)
+    row = await evaluation_at(read, path_uuid(read.request), sight)
+    scored = await scored_utterances(read, row, sight)
+    order = _ordered(scored, parameters.get("order", "errors"))
+    order = order[_taken(scored, parameters.getlist("where"))[order]]
+    names = await names_of(read, row)
+    page = slice(skip, skip + limit)
+    search = plain(parameters.get("search", "")).casefold()
+    texts = await _texts(read, scored, names, (order if search else order[page]).tolist())
+    if search:
+        order = _containing(texts, names, order, search)
+    return {
+        "profile": sight.profile,
+        "unit": sight.unit,
+        "factors": [*scored.factors, "length"],
+        "total": len(order),
+        "utterances": await _shown(read, scored, names, texts, order[page].tolist()),
+    }
+
+
+def _ordered(scored: Scored, how: str) -> Ints:
+    """Positions of all utterances."""
+    match how:
+        case "errors":
+            key = -scored.errors.astype(np.float64)
+        case "rate":
+            key = -scored.errors / np.maximum(scored.tokens, 1)
+        case "list":
+            key = np.zeros(len(scored.errors))
+        case _:
+            raise bad_request(f"{how[:100]!r} is no order; there are errors, rate and list", "order")
+    return np.argsort(key, kind="stable")
+
+
+def _taken(scored: Scored, conditions: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether each utterance fulfils all conditions."""
+    if len(conditions) > MAX_CONDITIONS:
+        raise bad_request(f"at most {MAX_CONDITIONS} conditions, got {len(conditions)}", "where")
+    taken = np.ones(len(scored.columns.rows), np.bool_)
+    for condition in map(plain, conditions):
+        factor, sign, value = condition.partition("=")
+        known = factor in ("speaker", "language", "length") or factor.startswith("condition.")
+        if not sign or not known:
+            detail = f"{condition[:100]!r} is no condition; write speaker=…, language=…, condition.NAME=… or length=…"
+            raise bad_request(detail, "where")
+        names, codes = labels_of(scored, factor, {})
+        taken &= codes == names.index(value) if value in names else False
+    return taken
+
+
+class _Texts(NamedTuple):
+    """By position."""
+
+    references: dict[int, str]
+    hypotheses: dict[int, str | None]
+
+
+async def _texts(read: Reading, scored: Scored, names: Sequence[str], positions: Sequence[int]) -> _Texts:
+    return _Texts(
+        await references_of(read, scored.row, {position: names[position] for position in positions}),
+        await hypotheses_of(read, scored.row, scored.columns, positions),
+    )
+
+
+def _containing(texts: _Texts, names: Sequence[str], order: Ints, search: str) -> Ints:
+    kept = [
+        position
+        for position in order.tolist()
+        if search in names[position].casefold()
+        or search in texts.references[position].casefold()
+        or search in (texts.hypotheses[position] or "").casefold()
+    ]
+    return np.asarray(kept, np.int64)
+
+
+async def _shown(
+    read: Reading, scored: Scored, names: Sequence[str], texts: _Texts, positions: Sequence[int]
+) -> list[dict[str, Any]]:
+    speakers, speaker = labels_of(scored, "speaker", {})
+    audio, starts, durations = await _audio(read, scored.row)
+    counts, errors, tokens = scored.columns.counts, scored.errors, scored.tokens
+    return [
+        {
+            "utterance": names[position],
+            "speaker": speakers[int(speaker[position])],
+            "reference": texts.references[position],
+            "hypothesis": texts.hypotheses[position],
+            "errors": int(errors[position]),
+            "tokens": int(tokens[position]),
+            "hits": int(counts[position, HITS]),
+            "substitutions": int(counts[position, SUBSTITUTIONS]),
+            "deletions": int(counts[position, DELETIONS]),
+            "insertions": int(counts[position, INSERTIONS]),
+            "counted": bool(scored.columns.counted[position]),
+            "audio": audio[position] if audio else "",
+            "start": _known(starts, position),
+            "duration": _known(durations, position),
+        }
+        for position in positions
+    ]
+
+
+async def _audio(read: Reading, row: Any) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """URIs (empty when none is known), starts and durations of the list, by position."""
+    sql = f"select audio from {read.tables.scores}.lists where owner = $1 and base = $2"
+    packed = (await read.fetch(sql, *place_of(row)))[0]["audio"]
+    uris, starts, durations = unpack(packed, tuple[list[str], bytes, bytes])
+    return uris, np.frombuffer(starts, "<f8"), np.frombuffer(durations, "<f8")
+
+
+def _known(seconds: NDArray[np.float64], position: int) -> float | None:
+    value = float(seconds[position])
+    return value if math.isfinite(value) else None
