@@ -1,0 +1,170 @@
+/** The public API, as the page asks it: JSON, errors as problems that say what to do. */
+
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+    readonly field = "",
+    readonly position: number | null = null,
+    readonly hint = "",
+    readonly requestId = "",
+  ) {
+    super(detail);
+  }
+}
+
+const UNREACHABLE = "The server cannot be reached. See whether it runs (speech-tracker status); this page tries again when you reload it.";
+
+type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
+
+export function path(base: string, query: Query = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === null || value === undefined || value === "") continue;
+    for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
+  }
+  const text = parameters.toString();
+  return `/api/v1${base}${text ? `?${text}` : ""}`;
+}
+
+let signedOut = () => {};
+
+/** Called when the server knows the session no more. */
+export function onSignedOut(listener: () => void): void {
+  signedOut = listener;
+}
+
+export async function get<T>(base: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  const answer = await reach(path(base, query), { signal });
+  if (answer.ok) return (await answer.json()) as T;
+  const problem = await problemOf(answer);
+  if (problem.status === 401) signedOut();
+  throw problem;
+}
+
+export async function send<T>(method: "POST" | "PUT" | "DELETE", base: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { "X-Tracker-Page": "1" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await reach(path(base), { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  if (!answer.ok) throw await problemOf(answer);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+async function reach(url: string, options: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if ((error as Error).name === "AbortError") throw error;
+    throw new Problem(0, UNREACHABLE);
+  }
+}
+
+async function problemOf(answer: Response): Promise<Problem> {
+  try {
+    const told = await answer.json();
+    const detail = told.detail || told.title || answer.statusText;
+    return new Problem(answer.status, detail, told.field, told.position ?? null, told.hint ?? "", told.request_id);
+  } catch {
+    return new Problem(answer.status, `The server answered ${answer.status} ${answer.statusText}`);
+  }
+}
+
+/** A number of the API; NaN and the infinities come as their names. */
+export type Numeric = number | string | null;
+
+export function number(value: Numeric | undefined): number | null {
+  if (value === null || value === undefined || value === "") return null;
+  return typeof value === "number" ? value : Number(value);
+}
+
+export interface Run {
+  id: string;
+  name: string;
+  experiment_id: string | null;
+  experiment: string | null;
+  task: string | null;
+  status: string;
+  user: string | null;
+  duration: number | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  tags?: Record<string, string>;
+  config?: Record<string, unknown>;
+  metrics?: Record<string, Numeric>;
+  test_sets?: Record<string, Record<string, Numeric>>;
+  [field: string]: unknown;
+}
+
+export interface RunPage {
+  runs: Run[];
+  next_cursor: string | null;
+  vector: string;
+}
+
+export interface Result {
+  key: string;
+  test_set: string;
+  metric: string;
+  speaker: string;
+  decoding: string;
+  value: Numeric;
+  step: number | null;
+  time: string;
+}
+
+export interface RunDetails extends Run {
+  notes: string | null;
+  error: string | null;
+  traceback: string | null;
+  attempts: number;
+  environment: Record<string, unknown>;
+  problems: Record<string, unknown>;
+  results: Result[];
+  resumes: { attempt: number; from_step: number | null; time: string }[];
+  last_step: number | null;
+  concurrent: { attempt: number; rank: number; host: string; pid: number; since: string }[];
+  heartbeat_at: string | null;
+  vector: string;
+}
+
+export interface MetricSummary {
+  key: string;
+  rank: number;
+  count: number;
+  nans: number;
+  last: Numeric;
+  last_step: number | null;
+  min: Numeric;
+  max: Numeric;
+  mean: Numeric;
+  best: Numeric;
+}
+
+export interface Curve {
+  step: (number | null)[];
+  value: Numeric[];
+  time: number[];
+}
+
+export interface ManyCurves {
+  runs: Record<string, { curves: Record<string, Curve> }>;
+}
+
+export interface Experiment {
+  id: string;
+  name: string;
+  task: string | null;
+  description: string | null;
+  tags: Record<string, string>;
+  created_at: string;
+  updated_at: string;
+  runs: { total: number; running: number; finished: number; failed: number };
+  latest: { id: string; name: string; status: string; created_at: string } | null;
+}
+
+export interface Me {
+  workspace: string;
+  role: string;
+  actor: string;
+}

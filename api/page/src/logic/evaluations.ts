@@ -1,0 +1,81 @@
+/** Evaluations and their utterances, as the API has them. */
+
+export interface Score {
+  rate: number | null;
+  errors: number | null;
+  tokens: number | null;
+  hits: number | null;
+  substitutions: number | null;
+  deletions: number | null;
+  insertions: number | null;
+  utterances: number | null;
+  covered: number | null;
+  coverage: number | null;
+  wrong: number | null;
+  sentence_error_rate: number | null;
+  empty_references: number | null;
+  speakers: number | null;
+  mean_of_speakers: number | null;
+  mean_of_utterances: number | null;
+  rtf: number | null;
+  refused: string;
+  flags: Record<string, unknown>;
+  logged: number | null;
+  logged_mean: number | null;
+  logged_differs: boolean;
+}
+
+export interface Evaluation {
+  id: string;
+  run_id: string;
+  run: string;
+  test_set: string | null;
+  name: string | null;
+  registered: boolean;
+  state: string;
+  revision: number | null;
+  language: string | null;
+  decoding: Record<string, unknown>;
+  checkpoint: string | null;
+  hypotheses: number | null;
+  started_at: string;
+  score: Score | null;
+}
+
+export interface OneEvaluation {
+  profile: string;
+  unit: string | null;
+  evaluation: Evaluation;
+}
+
+export interface Utterance {
+  utterance: string;
+  speaker: string;
+  reference: string;
+  hypothesis: string | null;
+  errors: number;
+  tokens: number;
+  audio: string;
+  start: number | null;
+  duration: number | null;
+}
+
+export interface UtterancePage {
+  factors: string[];
+  total: number;
+  utterances: Utterance[];
+  vector: string;
+}
+
+/** beam=10, lm=0.5 */
+export function decodingText(evaluation: Evaluation): string {
+  return Object.entries(evaluation.decoding).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+}
+
+/** Where the tracker itself serves an utterance's audio, with the stretch of it; null for audio that lies elsewhere. */
+export function audioAddress({ audio, start, duration }: Utterance): string | null {
+  const found = /^(https?:\/\/[^/]+)?\/api\/v1\/artifacts\/([0-9a-f-]{36})(\/content)?$/i.exec(audio);
+  if (!found || (found[1] && found[1] !== location.origin)) return null;
+  const end = start !== null && duration !== null ? `,${start + duration}` : "";
+  return `/api/v1/artifacts/${found[2]}/content${start === null ? "" : `#t=${start}${end}`}`;
+}

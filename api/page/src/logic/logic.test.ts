@@ -1,0 +1,155 @@
+import { describe, expect, it } from "vitest";
+import { lines, merged, type Operation, type Step } from "./alignment";
+import { colourOf } from "./colours";
+import { column, differing, flat, inside, nextOrder, orderTerm, parseOrder } from "./columns";
+import { aligned, extended, lineOf, panelOrder, smoothed } from "./curves";
+import { audioAddress, type Utterance } from "./evaluations";
+import { duration, metric, plain, size } from "./format";
+import { address, joined, list } from "./route";
+import { bestOf, differences, evidence, orderedSystems, shareText, type Cell, type ScoredSet, type System } from "./scores";
+
+describe("addresses", () => {
+  it("leave out what is empty", () => {
+    expect(address("/runs", { filter: "", order: "name", zoom: null })).toBe("/runs?order=name");
+  });
+  it("give lists again, whatever is in their values", () => {
+    const values = ["a,b", "50%", "wer['x, y']", "ü"];
+    expect(list(joined(values))).toEqual(values);
+  });
+});
+
+describe("values", () => {
+  it("are per cent where they are rates", () => {
+    expect(metric("val_wer", 0.0437)).toBe("4.37 %");
+    expect(metric("rtf", 0.13)).toBe("0.13");
+    expect(metric("answer", 0.5)).toBe("0.5");
+    expect(metric("test_far", 0.02)).toBe("2.00 %");
+    expect(metric("errors_so_far", 89)).toBe("89");
+    expect(metric("fah", 1.5)).toBe("1.5"); // false alarms an hour
+  });
+  it("keep what JSON has no number for", () => {
+    expect(metric("loss", "NaN")).toBe("NaN");
+    expect(metric("val_wer", "Infinity")).toBe("∞");
+    expect(metric("loss", null)).toBe("");
+  });
+  it("have few digits", () => {
+    expect([0.00012345, 1e-9, 1234.5, 3, 123456789, -0.5].map(plain)).toEqual(["0.0001234", "1.00e-9", "1235", "3", "1.23e+8", "-0.5"]);
+    expect([0, 59, 3_600, 180_000].map(duration)).toEqual(["0.0 s", "59 s", "1 h 0 min", "2 d 2 h"]);
+    expect([999, 1_500, 2e9].map(size)).toEqual(["999 B", "1.5 kB", "2.0 GB"]);
+  });
+});
+
+describe("columns", () => {
+  it("are ordered by the name that the filter language has for them", () => {
+    expect(orderTerm(parseOrder("-created_at"))).toBe("created desc");
+    expect(orderTerm(parseOrder("metrics.it's"))).toBe("metrics['it''s']");
+    expect(orderTerm(parseOrder("wer['test-clean']"))).toBe("wer['test-clean']");
+    expect(orderTerm(parseOrder("no such column"))).toBe("");
+  });
+  it("turn by clicks", () => {
+    expect(nextOrder(null, "name")).toBe("name");
+    expect(nextOrder(parseOrder("name"), "name")).toBe("-name");
+    expect(nextOrder(parseOrder("-name"), "name")).toBe("");
+  });
+  it("read results, and values of the config by their dotted keys", () => {
+    const run = { config: { a: { b: 1 }, "c.d": 2 }, test_sets: { "test-clean": { wer: 0.05 } } };
+    expect(inside(run.config, "a.b")).toBe(1);
+    expect(inside(run.config, "c.d")).toBe(2);
+    expect(inside(run.config, "a.x.y")).toBeUndefined();
+    expect(column("wer['test-clean']")!.text(run as never)).toBe("5.00 %");
+    expect(flat({ a: { b: 1, e: {} }, l: [1] })).toEqual([["a.b", 1], ["a.e", {}], ["l", [1]]]);
+  });
+});
+
+describe("curves", () => {
+  const curve = { step: [2, 1, 3], value: ["NaN", 1, 3], time: [20, 10, 30] };
+  it("ascend, with gaps where a value is no number", () => {
+    expect(lineOf("r", curve, "step")).toEqual({ run: "r", x: [1, 2, 3], y: [1, null, 3] });
+    expect(lineOf("r", curve, "time").x).toEqual([10, 20, 30]);
+  });
+  it("take live points once, and only newer ones", () => {
+    const live = { step: [3, 4], value: [9, 4], time: [31, 40] };
+    const grown = extended(curve, live);
+    expect(grown.step).toEqual([2, 1, 3, 4]);
+    expect(extended(grown, live)).toBe(grown);
+    expect(extended(undefined, live)).toBe(live);
+  });
+  it("share one axis", () => {
+    const lines = [{ run: "a", x: [1, 3], y: [1, null] }, { run: "b", x: [2, 3], y: [5, 6] }];
+    expect(aligned(lines)).toEqual([[1, 2, 3], [1, undefined, null], [undefined, 5, 6]]);
+    expect(aligned([])).toEqual([[]]);
+  });
+  it("stay where they are when they are level, and smooth without a pull to zero", () => {
+    const level = { run: "a", x: [0, 1, 2, 30], y: [5, 5, 5, 5] };
+    for (const y of smoothed(level, 0.9).y) expect(y).toBeCloseTo(5);
+    expect(smoothed(level, 0)).toBe(level);
+    const gaps = { run: "a", x: [0, 1, 2], y: [1, null, 3] };
+    expect(smoothed(gaps, 0.5).y[1]).toBeNull();
+  });
+  it("come with validation first", () => {
+    expect(panelOrder(["system/cpu", "lr", "train_loss", "val_wer", "lr"])).toEqual(["val_wer", "train_loss", "lr", "system/cpu"]);
+  });
+});
+
+describe("colours", () => {
+  it("stay with a run", () => {
+    expect(colourOf("01a210fd-0921-7a12-93ca-53c35b20de6b")).toBe(colourOf("01a210fd-0921-7a12-93ca-53c35b20de6b"));
+  });
+});
+
+describe("alignments", () => {
+  const step = (operation: Operation, reference: string | null, hypothesis: string | null): Step => ({ operation, reference, hypothesis });
+  const one = [step("hit", "a", "a"), step("insertion", null, "x"), step("insertion", null, "y"), step("substitution", "b", "c")];
+  const two = [step("deletion", "a", null), step("hit", "b", "b"), step("insertion", null, "z")];
+  it("of several hypotheses stand under one reference", () => {
+    const columns = merged([one, two, null]);
+    expect(columns.map((each) => each.reference)).toEqual(["a", null, null, "b", null]);
+    expect(columns.map((each) => each.steps.map((found) => found?.hypothesis))).toEqual([
+      ["a", null, undefined], ["x", undefined, undefined], ["y", undefined, undefined], ["c", "b", undefined], [undefined, "z", undefined],
+    ]);
+    expect(merged([null])).toEqual([]);
+    expect(merged([[]])).toEqual([]);
+  });
+  it("are broken into lines that fit, and lose nothing", () => {
+    const columns = merged([one, two]);
+    expect(lines(columns, 7).map((line) => line.length)).toEqual([2, 2, 1]);
+    expect(lines(columns, 1).flat()).toEqual(columns);
+  });
+});
+
+describe("scores", () => {
+  const cell = (rate: number | null, more: Partial<Cell> = {}): Cell => ({
+    evaluation: "e", rate, errors: 4, tokens: 100, utterances: 10, coverage: 1, mean_of_speakers: null, speakers: null, rtf: null, revision: 1, differs: [], ...more,
+  });
+  const set: ScoredSet = { test_set: "clean", registered: true, revision: 2, references: "d", systems: 2 };
+  const system = (run: string, clean: Cell | null): System => ({ run_id: run, run, experiment: null, decoding: "", cells: clean ? { clean } : {}, macro_over_sets: clean?.rate ?? null, missing: clean ? 0 : 1 });
+  it("say in words why they are not like the others", () => {
+    expect(differences(cell(0.04), set)).toEqual([]);
+    const told = differences(cell(0.04, { differs: ["references", "coverage"], coverage: 0.9 }), set);
+    expect(told.map((each) => each.brief)).toEqual(["revision 1", "90.0 % covered"]);
+    expect(told.map((each) => each.sentence)).toEqual(["Scored on revision 1, the column on revision 2.", "Hypotheses are missing for 1 utterance of 10."]);
+    expect(evidence(cell(0.04), set, "word").split("\n")[0]).toBe("4 errors in 100 words");
+    expect(shareText(0.99999)).toBe("99.9 %");
+  });
+  it("are best among those that are comparable, and ordered with those without one last", () => {
+    const systems = [system("b", null), system("c", cell(0.2)), system("a", cell(0.1, { differs: ["coverage"] }))];
+    expect(bestOf({ profile: "", unit: null, test_sets: [set], systems }, "clean")).toBe(0.2);
+    const order = (text: string) => orderedSystems(systems, parseOrder(text)).map((each) => each.run);
+    expect(order("set:clean")).toEqual(["a", "c", "b"]);
+    expect(order("-set:clean")).toEqual(["c", "a", "b"]);
+    expect(order("run")).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("evaluations", () => {
+  it("play only audio that the tracker itself serves", () => {
+    const of = (audio: string) => audioAddress({ audio, start: 1, duration: 2 } as Utterance);
+    const id = "01a210fd-0921-7a12-93ca-53c35b20de6b";
+    expect(of(`/api/v1/artifacts/${id}/content`)).toBe(`/api/v1/artifacts/${id}/content#t=1,3`);
+    for (const other of ["file:///a.wav", "", `javascript:/api/v1/artifacts/${id}`, `/api/v1/artifacts/${id}/content/x`]) expect(of(other)).toBeNull();
+  });
+  it("differ in parameters, also where one has none", () => {
+    const rows = differing([{ a: { b: 1 }, c: 1 }, { a: { b: 2 }, c: 1, d: null }]);
+    expect(rows.map((row) => [row.key, row.differs])).toEqual([["a.b", true], ["c", false], ["d", true]]);
+  });
+});

@@ -1,0 +1,216 @@
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import { aligned, type Axis, type Line } from "../logic/curves";
+import { duration, isRate, metric, plain } from "../logic/format";
+import { onTheme } from "../logic/theme";
+
+export interface ChartLine extends Line {
+  name: string;
+  colour: string;
+  dash: number[];
+  /** As it was before smoothing, drawn faintly behind. */
+  raw: Line | null;
+}
+
+interface Props {
+  name: string;
+  lines: readonly ChartLine[];
+  axis: Axis;
+  log: boolean;
+  height: number;
+  /** The part of the axis that is shown; null: all of it. */
+  zoom: readonly [number, number] | null;
+  onZoom: (range: [number, number] | null) => void;
+  highlighted: string | null;
+  highlight: (run: string | null) => void;
+}
+
+interface Hover {
+  left: number;
+  top: number;
+  x: number;
+  rows: { name: string; colour: string; value: number; run: string }[];
+}
+
+const SYNC = uPlot.sync("panels");
+const MOST_ROWS = 12;
+
+/** Lines of several runs over one axis; cursors of all charts move together. */
+export function Chart(props: Props) {
+  const { lines, axis, log, height, zoom } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const [hover, setHover] = useState<Hover | null>(null);
+  const [paint, setPaint] = useState(0);
+
+  useEffect(() => onTheme(() => setPaint((now) => now + 1)), []);
+
+  const drawn = drawnLines(lines, log);
+  const structure = JSON.stringify([drawn.map((each) => [each.run, each.faint]), axis, log, paint]);
+  useLayoutEffect(() => {
+    const element = box.current!;
+    const made = new uPlot(options(element, drawn, latest, setHover), aligned(drawn) as uPlot.AlignedData, element);
+    plot.current = made;
+    SYNC.sub(made);
+    rescale(made, latest.current.zoom);
+    const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: latest.current.height }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      SYNC.unsub(made);
+      made.destroy();
+      plot.current = null;
+      setHover(null);
+    };
+  }, [structure]);
+  useLayoutEffect(() => {
+    const made = plot.current;
+    if (!made) return;
+    made.setData(aligned(drawn) as uPlot.AlignedData, false);
+    rescale(made, zoom);
+  }, [lines, zoom?.[0], zoom?.[1]]);
+  useLayoutEffect(() => plot.current?.setSize({ width: box.current!.clientWidth, height }), [height]);
+  useLayoutEffect(() => {
+    const place = drawn.findIndex((each) => !each.faint && each.run === props.highlighted);
+    plot.current?.setSeries(place < 0 ? null : place + 1, { focus: place >= 0 }, false);
+  }, [props.highlighted, structure]);
+
+  return (
+    <div class="chart" style={{ height: `${height}px` }} data-points={lines.reduce((sum, each) => sum + each.x.length, 0)}>
+      <div ref={box} role="img" aria-label={`${props.name}: ${lines.map((each) => each.name).join(", ")}`} />
+      {hover && <Tip hover={hover} name={props.name} axis={axis} highlighted={props.highlighted} />}
+    </div>
+  );
+}
+
+interface Drawn extends Line {
+  colour: string;
+  dash: number[];
+  name: string;
+  faint: boolean;
+}
+
+function drawnLines(lines: readonly ChartLine[], log: boolean): Drawn[] {
+  const faint = lines.flatMap((each) => (each.raw ? [{ ...each, ...each.raw, faint: true }] : []));
+  const all = [...faint, ...lines.map((each) => ({ ...each, faint: false }))];
+  return log ? all.map((each) => ({ ...each, y: each.y.map((y) => (y !== null && y > 0 ? y : null)) })) : all;
+}
+
+function rescale(plot: uPlot, zoom: readonly [number, number] | null): void {
+  const xs = plot.data[0];
+  const [low, high] = zoom ?? [xs[0] ?? 0, xs.at(-1) ?? 1];
+  plot.setScale("x", { min: low, max: high > low ? high : low + 1 });
+}
+
+function options(
+  element: HTMLElement,
+  drawn: readonly Drawn[],
+  latest: { current: Props },
+  setHover: (hover: Hover | null) => void,
+): uPlot.Options {
+  const { axis, log, height } = latest.current;
+  const colours = getComputedStyle(element);
+  const look = {
+    stroke: colours.color,
+    font: "11px system-ui, sans-serif",
+    grid: { stroke: colours.borderTopColor, width: 1 },
+    ticks: { stroke: colours.borderTopColor, width: 1, size: 4 },
+  };
+  return {
+    width: element.clientWidth,
+    height,
+    padding: [8, 12, 0, 0],
+    legend: { show: false },
+    focus: { alpha: 0.25 },
+    scales: {
+      x: { time: axis === "time", auto: false },
+      y: log ? { distr: 3 } : { range: (_, low, high) => spread(low, high) },
+    },
+    axes: [
+      { ...look, size: 28, gap: 4, ...(axis === "time" ? {} : { values: (_, splits) => splits.map((x) => tick(axis, x)) }) },
+      { ...look, size: 58, gap: 4, values: (_, splits) => splits.map((y) => (y === null ? "" : scaleMark(latest.current.name, y))) },
+    ],
+    series: [
+      {},
+      ...drawn.map((each) => ({
+        label: each.name,
+        stroke: each.faint ? `${each.colour}38` : each.colour,
+        width: each.faint ? 1 : 1.6,
+        dash: each.dash,
+        points: { show: each.x.length < 2 },
+      })),
+    ],
+    cursor: {
+      sync: { key: SYNC.key, setSeries: false },
+      drag: { x: true, y: false, setScale: false },
+      points: { show: false },
+      bind: { dblclick: () => () => (latest.current.onZoom(null), null) },
+    },
+    hooks: {
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select;
+          if (width < 4) return;
+          latest.current.onZoom([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
+      setCursor: [
+        (plot) => {
+          const own = plot.cursor.event && (plot.cursor.left ?? -1) >= 0;
+          setHover(own ? hovered(plot, drawn) : null);
+        },
+      ],
+    },
+  };
+}
+
+function spread(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return [0, 1];
+  const margin = (high - low || Math.abs(high) || 1) * 0.06;
+  return [low >= 0 && low - margin < 0 ? 0 : low - margin, high + margin];
+}
+
+function tick(axis: Axis, x: number): string {
+  return axis === "relative" ? duration(x).replace(".0", "") : x >= 10_000 ? `${plain(x / 1000)}k` : plain(x);
+}
+
+function scaleMark(name: string, y: number): string {
+  return isRate(name) ? `${plain(y * 100)} %` : plain(y);
+}
+
+function hovered(plot: uPlot, drawn: readonly Drawn[]): Hover | null {
+  const index = plot.cursor.idx;
+  if (index === null || index === undefined) return null;
+  const rows = drawn.flatMap((each, i) => {
+    const value = each.faint ? null : nearest(plot.data[i + 1]!, index);
+    return value === null ? [] : [{ name: each.name, colour: each.colour, value, run: each.run }];
+  });
+  rows.sort((a, b) => b.value - a.value);
+  return { left: plot.cursor.left!, top: plot.cursor.top!, x: plot.data[0]![index]!, rows: rows.slice(0, MOST_ROWS) };
+}
+
+/** The line's value at the cursor, or at its nearest point: lines need not share their steps. */
+function nearest(values: ArrayLike<number | null | undefined>, index: number): number | null {
+  for (let away = 0; away < values.length; away += 1) {
+    const value = values[index - away] ?? values[index + away];
+    if (value !== null && value !== undefined) return value;
+  }
+  return null;
+}
+
+function Tip({ hover, name, axis, highlighted }: { hover: Hover; name: string; axis: Axis; highlighted: string | null }) {
+  const at = axis === "step" ? `step ${plain(hover.x)}` : axis === "relative" ? duration(hover.x) : new Date(hover.x * 1000).toLocaleTimeString();
+  return (
+    <div class={`tip${hover.left > 180 ? " left" : ""}`} style={{ left: `${hover.left + 58}px`, top: `${Math.max(0, hover.top - 20)}px` }}>
+      <div class="quiet">{at}</div>
+      {hover.rows.map((row) => (
+        <div key={row.run} class={row.run === highlighted ? "lit" : ""}>
+          <i style={{ background: row.colour }} /><b>{metric(name, row.value)}</b> {row.name}
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,69 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { Me } from "../logic/api";
+import { address, followLinks } from "../logic/route";
+import { applyTheme, theme, type Theme } from "../logic/theme";
+import { NAVIGATION } from "../views";
+import { MomentChoice, PastBanner } from "./moment_choice";
+
+interface Props {
+  me: Me;
+  current: string;
+  signOut: () => void;
+  children: ComponentChildren;
+}
+
+/** Navigation, theme and session around a view. */
+export function Frame({ me, current, signOut, children }: Props) {
+  useEffect(() => {
+    document.addEventListener("click", followLinks);
+    return () => document.removeEventListener("click", followLinks);
+  }, []);
+  return (
+    <>
+      <a class="skip" href="#view">Skip to the content</a>
+      <header class="frame">
+        <a class="brand" href={address("/")}><Mark />Speech experiments</a>
+        <nav aria-label="Views">
+          {NAVIGATION.map((each) => (
+            <a key={each.name} href={address(each.path)} aria-current={each.name === current ? "page" : undefined}>{each.title}</a>
+          ))}
+        </nav>
+        <span class="grow" />
+        <a class="quiet" href="/docs">API</a>
+        <MomentChoice />
+        <ThemeChoice />
+        <span class="who" title={`${me.actor}, role ${me.role}`}>{me.workspace} · {me.role}</span>
+        <button type="button" class="plain" onClick={signOut}>Sign out</button>
+      </header>
+      <PastBanner />
+      <main id="view" tabIndex={-1}>{children}</main>
+    </>
+  );
+}
+
+const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
+const SIGNS: Record<Theme, string> = { system: "◐", light: "☀", dark: "☾" };
+
+function ThemeChoice() {
+  const [chosen, choose] = useState(theme());
+  const change = () => {
+    applyTheme(NEXT[chosen]);
+    choose(NEXT[chosen]);
+  };
+  const words = chosen === "system" ? "as the system" : chosen;
+  return (
+    <button type="button" class="plain" onClick={change} aria-label={`Theme: ${words}`} title={`Theme: ${words}`}>
+      {SIGNS[chosen]}
+    </button>
+  );
+}
+
+export function Mark() {
+  return (
+    <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true">
+      <rect width="32" height="32" rx="7" fill="#2b5fd9" />
+      <path d="M6 16h2m3-5v10m4-14v18m4-15v12m4-8v4m3-2h0" stroke="#fff" stroke-width="2.4" stroke-linecap="round" fill="none" />
+    </svg>
+  );
+}

@@ -1,0 +1,138 @@
+import { useAnswer } from "../logic/asking";
+import { nextOrder, parseOrder, type Order } from "../logic/columns";
+import { address, ask, joined, list } from "../logic/route";
+import { bestOf, differences, evidence, intervalText, orderedSystems, profileOf, rateText, systemKey, type Scoreboard, type ScoredSet, type System } from "../logic/scores";
+import { FilterBox } from "../parts/filter_box";
+import { Notice } from "../parts/notice";
+import { ProfileChoice } from "../parts/profile_choice";
+
+const MOST = 200;
+
+/** Systems × test sets as the server scores them; every number leads to its evaluation. */
+export function ScoredBoard({ query }: { query: URLSearchParams }) {
+  const profile = query.get("profile");
+  const filter = query.get("filter") ?? "";
+  const sure = query.has("intervals");
+  const { answer: board, problem, again } = useAnswer<Scoreboard>("/scores", { profile, filter, limit: MOST, intervals: sure || null });
+  return (
+    <>
+      <div class="tools">
+        <ProfileChoice chosen={profile} />
+        <label><input type="checkbox" checked={sure} onChange={() => ask({ intervals: sure ? null : "1" })} /> Intervals and ties</label>
+        <FilterBox value={filter} problem={problem} submit={(text) => ask({ filter: text })} />
+      </div>
+      {problem && problem.position === null && <Notice problem={problem} again={again} />}
+      {board && !board.systems.length && <Nothing filter={filter} />}
+      {board && board.systems.length > 0 && <Systems board={board} query={query} />}
+    </>
+  );
+}
+
+function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }) {
+  const order = parseOrder(query.get("order"));
+  const chosen = list(query.get("chosen"));
+  const systems = orderedSystems(board.systems, order);
+  const best = new Map(board.test_sets.map((set) => [set.test_set, bestOf(board, set.test_set)]));
+  const toggle = (key: string) => ask({ chosen: joined(chosen.includes(key) ? chosen.filter((each) => each !== key) : [...chosen, key]) });
+  const differ = systems.some((system) => Object.values(system.cells).some((cell) => cell.differs.length));
+  return (
+    <>
+      <Choice board={board} systems={board.systems.filter((system) => chosen.includes(systemKey(system)))} />
+      <div class="scrolled" tabIndex={0} role="region" aria-label="Systems and test sets">
+        <table class="board">
+          <thead><tr>
+            <td class="narrow"><span class="unseen">Chosen</span></td>
+            <Head id="run" title="System" order={order} />
+            <th scope="col">Decoding</th>
+            {board.test_sets.map((set) => <Head key={set.test_set} id={`set:${set.test_set}`} title={set.test_set} below={set.revision ? `revision ${set.revision}` : "own references"} numeric order={order} />)}
+            {board.test_sets.length > 1 && <Head id="mean" title="Mean of sets" numeric order={order} />}
+          </tr></thead>
+          <tbody>
+            {systems.map((system) => (
+              <tr key={systemKey(system)} class={chosen.includes(systemKey(system)) ? "lit" : ""}>
+                <td class="narrow"><input type="checkbox" aria-label={`Choose ${system.run} ${system.decoding}`} checked={chosen.includes(systemKey(system))} onChange={() => toggle(systemKey(system))} /></td>
+                <th scope="row"><a href={address(`/runs/${system.run_id}`)}>{system.run}</a>{system.experiment && <div class="quiet clip">{system.experiment}</div>}</th>
+                <td class="quiet settings">{system.decoding}</td>
+                {board.test_sets.map((set) => <Score key={set.test_set} {...{ system, set, board }} best={best.get(set.test_set) ?? null} />)}
+                {board.test_sets.length > 1 && (
+                  <td class="number">{rateText(system.macro_over_sets)}{system.missing > 0 && <div class="quiet">{system.missing} missing</div>}</td>
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="quiet">
+        {board.warnings?.map((warning) => <b key={warning}>{warning}. </b>)}
+        Error rates are of all words together, by the profile <b>{board.profile}</b>. Bold is the lowest of a column among those that are alike.{query.has("intervals") && " Below are 95 % intervals in per cent; a number ties with the best of all where a test does not tell them apart."}
+        {differ && <> <span class="differs">≠</span> marks numbers that are not like the others of their column, with the reason below: other references, or utterances without a hypothesis.</>}
+      </p>
+    </>
+  );
+}
+
+interface HeadProps {
+  id: string;
+  title: string;
+  below?: string;
+  numeric?: boolean;
+  order: Order | null;
+}
+
+function Head({ id, title, below, numeric, order }: HeadProps) {
+  const mine = order?.id === id ? (order.descending ? "descending" : "ascending") : "none";
+  const sign = { ascending: " ↑", descending: " ↓", none: "" }[mine as "none"];
+  return (
+    <th scope="col" class={numeric ? "number" : ""} aria-sort={mine as "none"}>
+      <button type="button" class="plain" onClick={() => ask({ order: nextOrder(order, id) })}>{title}{sign}</button>
+      {below && <div class="below">{below}</div>}
+    </th>
+  );
+}
+
+function Score({ system, set, board, best }: { system: System; set: ScoredSet; board: Scoreboard; best: number | null }) {
+  const cell = system.cells[set.test_set];
+  if (!cell) return <td class="number quiet">–</td>;
+  const why = differences(cell, set);
+  const isBest = best !== null && cell.rate === best && !why.length;
+  return (
+    <td class={`number${isBest ? " best" : ""}`} title={evidence(cell, set, board.unit)}>
+      {why.length > 0 && <span class="differs" aria-hidden="true">≠ </span>}
+      <a href={address(`/evaluations/${cell.evaluation}`, { profile: profileOf(board) })}>{rateText(cell.rate)}</a>
+      {cell.certainty && <div class="below quiet">{intervalText(cell.certainty)}</div>}
+      {cell.certainty?.tied && cell.certainty.p !== null && !isBest && <div class="below">ties with the best</div>}
+      {why.map((each) => <div class="why" key={each.brief}>{each.brief}</div>)}
+    </td>
+  );
+}
+
+/** What can be done with the systems that are chosen. */
+function Choice({ board, systems }: { board: Scoreboard; systems: readonly System[] }) {
+  if (!systems.length) return null;
+  const shared = board.test_sets.filter((set) => systems.filter((system) => system.cells[set.test_set]).length > 1);
+  const runs = [...new Set(systems.map((system) => system.run_id))];
+  const evaluations = (set: ScoredSet) => joined(systems.flatMap((system) => system.cells[set.test_set]?.evaluation ?? []));
+  return (
+    <p class="choice" role="status">
+      <b>{systems.length} chosen.</b>{" "}
+      {systems.length < 2 && "Choose another to compare them. "}
+      {shared.length > 0 && <>Compare on {shared.map((set) => <a key={set.test_set} class="tag" href={address("/compare", { evaluations: evaluations(set), profile: profileOf(board) })}>{set.test_set}</a>)}{" "}</>}
+      {runs.length > 1 && <a class="tag" href={address("/compare", { runs: joined(runs) })}>configs and curves</a>}{" "}
+      <button type="button" class="plain" onClick={() => ask({ chosen: null })}>Choose none</button>
+    </p>
+  );
+}
+
+function Nothing({ filter }: { filter: string }) {
+  if (filter) return <p class="nothing">No run that the filter takes has an evaluation that is scored.</p>;
+  return (
+    <section class="empty" aria-label="First steps">
+      <h2>Nothing is scored yet</h2>
+      <p>Log what a system recognised; the server counts the errors, by the same rules for all systems.</p>
+      <pre tabIndex={0}><code>{`client.register_test_set("my-test-set", rows, language="en")   # rows: id, reference, speaker, …
+with run.log_evaluation("my-test-set") as evaluation:
+    evaluation.log(utterance_id, hypothesis)`}</code></pre>
+      <p>Error rates that runs logged as numbers are under <a href={address("/leaderboard", { board: "logged" })}>Any metric</a>.</p>
+    </section>
+  );
+}

@@ -1,0 +1,81 @@
+import type { Experiment, RunPage } from "../logic/api";
+import { useAnswer } from "../logic/asking";
+import { quoted } from "../logic/columns";
+import { ago, duration } from "../logic/format";
+import { address } from "../logic/route";
+import { Empty, FirstSteps, Notice, Status } from "../parts/notice";
+import type { ViewProps } from ".";
+
+interface Experiments {
+  experiments: Experiment[];
+  next_cursor: string | null;
+}
+
+const SHOWN = "name,status,experiment,created_at,duration,user,error";
+
+/** What there is, what runs, what failed, what is new. */
+export function Home(_: ViewProps) {
+  const experiments = useAnswer<Experiments>("/experiments", { limit: 100 });
+  const running = useAnswer<RunPage>("/runs", { filter: "status = 'running'", limit: 8, fields: SHOWN });
+  const failed = useAnswer<RunPage>("/runs", { filter: "status in ('failed', 'lost', 'lost contact')", limit: 8, fields: SHOWN });
+  const newest = useAnswer<RunPage>("/runs", { limit: 8, fields: SHOWN });
+  if (experiments.problem) return <Notice problem={experiments.problem} again={experiments.again} />;
+  if (!experiments.answer || !newest.answer) return null;
+  if (!experiments.answer.experiments.length && !newest.answer.runs.length) return <FirstSteps title="No experiments yet" />;
+  return (
+    <div class="home">
+      <h1>Experiments</h1>
+      <div class="scrolled" tabIndex={0} role="region" aria-label="Experiments">
+        <table>
+          <thead><tr><th>Name</th><th>Task</th><th class="number">Runs</th><th>Doing</th><th>Latest run</th><th>Changed</th></tr></thead>
+          <tbody>
+            {experiments.answer.experiments.map((each) => (
+              <tr key={each.id}>
+                <td>
+                  <a href={runsOf(each.name)}>{each.name}</a>
+                  {each.description && <div class="quiet clip">{each.description}</div>}
+                </td>
+                <td>{each.task}</td>
+                <td class="number">{each.runs.total}</td>
+                <td>
+                  {each.runs.running > 0 && <span class="status running">{each.runs.running} running</span>}{" "}
+                  {each.runs.failed > 0 && <span class="status failed">{each.runs.failed} failed</span>}
+                </td>
+                <td>{each.latest && <a href={address(`/runs/${each.latest.id}`)}>{each.latest.name}</a>}</td>
+                <td class="quiet">{ago(each.updated_at)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <div class="columns">
+        <RunList title="Running" page={running.answer} nothing="Nothing runs right now." all="status = 'running'" />
+        <RunList title="Failed or lost" page={failed.answer} nothing="No run failed." all="status in ('failed', 'lost', 'lost contact')" />
+        <RunList title="New" page={newest.answer} nothing="No runs yet." all="" />
+      </div>
+    </div>
+  );
+}
+
+function runsOf(experiment: string): string {
+  return address("/runs", { filter: `experiment = ${quoted(experiment)}` });
+}
+
+function RunList({ title, page, nothing, all }: { title: string; page: RunPage | null; nothing: string; all: string }) {
+  return (
+    <section class="card">
+      <h2>{title}</h2>
+      {page && !page.runs.length && <Empty>{nothing}</Empty>}
+      <ul class="runs">
+        {page?.runs.map((run) => (
+          <li key={run.id}>
+            <a href={address(`/runs/${run.id}`)}>{run.name}</a> <Status status={run.status} />
+            <div class="quiet clip">{[run.experiment, run.user, run.duration ? duration(run.duration) : "", ago(run.created_at)].filter(Boolean).join(" · ")}</div>
+            {run.error ? <div class="quiet clip">{String(run.error)}</div> : null}
+          </li>
+        ))}
+      </ul>
+      {page?.next_cursor && <a href={address("/runs", { filter: all })}>All of them</a>}
+    </section>
+  );
+}

@@ -1,0 +1,26 @@
+import { address } from "../logic/route";
+import type { ViewProps } from ".";
+import { LoggedBoard } from "./board_logged";
+import { ScoredBoard } from "./board_scored";
+
+const BOARDS = [
+  ["scored", "Scores"],
+  ["logged", "Any metric"],
+] as const;
+
+/** Systems on test sets, the best first: by the server's scores, or by any metric of a result. */
+export function Leaderboard({ route }: ViewProps) {
+  const { query } = route;
+  const board = query.get("board") ?? (query.has("metric") ? "logged" : "scored");
+  return (
+    <div class="home wide">
+      <h1>Leaderboard</h1>
+      <nav class="tabs" aria-label="Boards">
+        {BOARDS.map(([name, title]) => (
+          <a key={name} href={address("/leaderboard", { board: name === "scored" ? null : name, filter: query.get("filter") })} aria-current={name === board ? "page" : undefined}>{title}</a>
+        ))}
+      </nav>
+      {board === "logged" ? <LoggedBoard query={query} /> : <ScoredBoard query={query} />}
+    </div>
+  );
+}

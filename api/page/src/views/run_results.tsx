@@ -1,0 +1,77 @@
+import { number, type Result, type RunDetails } from "../logic/api";
+import { useAnswer } from "../logic/asking";
+import { decodingText, type Evaluation } from "../logic/evaluations";
+import { metric, moment } from "../logic/format";
+import { address } from "../logic/route";
+import { rateName, rateText, shareText } from "../logic/scores";
+import { Empty } from "../parts/notice";
+
+const MOST = 200;
+
+/** What the server scored, then all results by metric: the whole set first, then decodings and speakers. */
+export function Results({ run }: { run: RunDetails }) {
+  const { answer } = useAnswer<{ unit: string | null; evaluations: Evaluation[] }>("/evaluations", { run: run.id, limit: MOST });
+  const evaluations = answer?.evaluations ?? [];
+  if (answer && !evaluations.length && !run.results.length)
+    return <Empty>No results on test sets yet. run.log_evaluation logs what was recognised; a metric with a name such as librispeech-test-clean_wer is a result too.</Empty>;
+  return (
+    <div class="home">
+      {evaluations.length > 0 && <Evaluations evaluations={evaluations} rate={rateName(answer!.unit)} />}
+      {run.results.length > 0 && <Metrics run={run} beside={evaluations.length > 0} />}
+    </div>
+  );
+}
+
+function Evaluations({ evaluations, rate }: { evaluations: readonly Evaluation[]; rate: string }) {
+  return (
+    <div class="scrolled" tabIndex={0} role="region" aria-label="Evaluations"><table>
+      <thead><tr><th>Evaluation on</th><th>Decoding</th><th class="number">{rate}</th><th class="number">Coverage</th><th>State</th><th>Started</th></tr></thead>
+      <tbody>{evaluations.map((each) => (
+        <tr key={each.id}>
+          <td><a href={address(`/evaluations/${each.id}`)}>{each.test_set ?? each.name ?? each.id}</a></td>
+          <td class="quiet settings">{decodingText(each)}</td>
+          <td class="number"><b>{rateText(each.score?.rate)}</b></td>
+          <td class="number">{shareText(each.score?.coverage)}</td>
+          <td>{each.state}</td>
+          <td class="quiet">{moment(each.started_at)}</td>
+        </tr>
+      ))}</tbody>
+    </table></div>
+  );
+}
+
+function Metrics({ run, beside }: { run: RunDetails; beside: boolean }) {
+  const whole = run.results.filter((each) => !each.speaker && !each.decoding);
+  const rest = run.results.filter((each) => each.speaker || each.decoding);
+  const metrics = [...new Set(whole.map((each) => each.metric))];
+  const sets = [...new Set(whole.map((each) => each.test_set))].sort();
+  const value = (set: string, name: string) => whole.find((each) => each.test_set === set && each.metric === name)?.value;
+  return (
+    <>
+      {beside && <h2>All results, also those that the run logged itself</h2>}
+      {sets.length > 0 && (
+        <div class="scrolled" tabIndex={0} role="region" aria-label="Results"><table>
+          <thead><tr><th>Test set</th>{metrics.map((name) => <th class="number" key={name}>{name.toUpperCase()}</th>)}</tr></thead>
+          <tbody>{sets.map((set) => (
+            <tr key={set}><td>{set || "all"}</td>{metrics.map((name) => <td class="number" key={name}>{metric(name, value(set, name)) || "–"}</td>)}</tr>
+          ))}</tbody>
+        </table></div>
+      )}
+      {rest.length > 0 && (
+        <>
+          <h2>Decodings and speakers</h2>
+          <div class="scrolled" tabIndex={0} role="region" aria-label="Results"><table>
+            <thead><tr><th>Test set</th><th>Decoding</th><th>Speaker</th><th>Metric</th><th class="number">Value</th></tr></thead>
+            <tbody>{sorted(rest).map((each) => (
+              <tr key={each.key}><td>{each.test_set}</td><td>{each.decoding}</td><td>{each.speaker}</td><td>{each.metric.toUpperCase()}</td><td class="number">{metric(each.metric, each.value)}</td></tr>
+            ))}</tbody>
+          </table></div>
+        </>
+      )}
+    </>
+  );
+}
+
+function sorted(results: Result[]): Result[] {
+  return [...results].sort((a, b) => a.test_set.localeCompare(b.test_set) || a.metric.localeCompare(b.metric) || (number(a.value) ?? 0) - (number(b.value) ?? 0));
+}

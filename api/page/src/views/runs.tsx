@@ -1,0 +1,190 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { get, type Problem, type Run, type RunPage } from "../logic/api";
+import { useAnswer } from "../logic/asking";
+import { colourOf } from "../logic/colours";
+import { column, nextOrder, orderTerm, parseOrder, resultId, USUAL } from "../logic/columns";
+import { useLive } from "../logic/live";
+import { address, ask, go, joined, list, shownMoment } from "../logic/route";
+import { ColumnsMenu } from "../parts/columns_menu";
+import { FilterBox } from "../parts/filter_box";
+import { FirstSteps, Notice, Status } from "../parts/notice";
+import { Panels, type ShownRun } from "../parts/panels";
+import { VirtualTable, type TableColumn } from "../parts/table";
+import type { ViewProps } from ".";
+
+interface TestSets {
+  test_sets: { test_set: string; metrics: string[] }[];
+}
+
+const PAGE = 200;
+const FIRST_SHOWN = 5;
+const MOST_SHOWN = 30;
+const MOST_COMPARED = 20;
+const REFRESH_MS = 1_500;
+
+/** All runs in one table, beside the curves of those whose eye is open. */
+export function Runs({ route }: ViewProps) {
+  const { query } = route;
+  const filter = query.get("filter") ?? "";
+  const order = parseOrder(query.get("order"));
+  const usual = useUsualColumns();
+  const ids = query.has("columns") ? list(query.get("columns")) : usual;
+  const columns = (ids ?? []).map(column).filter((each) => each !== null);
+  const fields = [...new Set(["name", "status", "started_at", ...columns.map((each) => each.field)])].sort().join();
+  const runs = useRuns(ids ? { filter, order_by: orderTerm(order), fields } : null);
+
+  const [highlighted, highlight] = useState<string | null>(null);
+  const shown = query.has("shown") ? list(query.get("shown")).filter((each) => each !== "none") : runs.rows.slice(0, FIRST_SHOWN).map((run) => run.id);
+  const toggle = (run: Run) => {
+    const next = shown.includes(run.id) ? shown.filter((each) => each !== run.id) : [...shown, run.id].slice(-MOST_SHOWN);
+    ask({ shown: joined(next) || "none" });
+  };
+  const name: TableColumn<Run> = {
+    id: "name",
+    title: "Name",
+    width: 230,
+    sort: order?.id === "name" ? (order.descending ? "descending" : "ascending") : "none",
+    cell: (run) => (
+      <>
+        <button
+          type="button" class="eye" aria-pressed={shown.includes(run.id)} aria-label={`Curves of ${run.name}`} title="Show its curves"
+          style={{ color: colourOf(run.id) }} onClick={() => toggle(run)}
+        >{shown.includes(run.id) ? "●" : "○"}</button>
+        <a href={address(`/runs/${run.id}`)} title={run.name}>{run.name}</a>
+      </>
+    ),
+  };
+  const table = [name, ...columns.map((each): TableColumn<Run> => ({
+    id: each.id,
+    title: each.title,
+    hint: each.hint ?? each.title,
+    width: each.width,
+    numeric: each.numeric,
+    sort: order?.id === each.id ? (order.descending ? "descending" : "ascending") : "none",
+    cell: (run) => (each.id === "status" ? <Status status={run.status} /> : each.text(run)),
+  }))];
+  if (runs.loaded && !runs.rows.length && !filter) return <FirstSteps title="No runs yet" />;
+  return (
+    <div class="split">
+      <section class="list" aria-label="Runs">
+        <h1 class="unseen">Runs</h1>
+        <div class="tools">
+          <FilterBox value={filter} problem={runs.problem} submit={(text) => ask({ filter: text, shown: null }, { replace: false })} />
+          <span class="quiet count" aria-live="polite">{runs.loaded && `${runs.rows.length}${runs.more ? "+" : ""} runs`}</span>
+          {shown.length > 1 && <a class="button" href={address("/compare", { runs: joined(shown.slice(0, MOST_COMPARED)) })}>Compare shown</a>}
+          <ColumnsMenu chosen={ids ?? []} choose={(chosen) => ask({ columns: joined(chosen) || "status" })} />
+        </div>
+        {runs.problem && runs.problem.position === null && <Notice problem={runs.problem} again={runs.again} />}
+        <VirtualTable
+          label="Runs" rows={runs.rows} columns={table} more={runs.more} loadMore={runs.loadMore}
+          sort={(id) => ask({ order: nextOrder(order, id) })} open={(run) => go(address(`/runs/${run.id}`))} toggle={toggle}
+          highlighted={highlighted} highlight={highlight}
+        />
+        {runs.loaded && !runs.rows.length && !runs.problem && <p class="nothing">No run fulfils the filter. <a href={address("/runs")}>All runs</a></p>}
+      </section>
+      {runs.loaded && <Curves ids={shown} query={query} highlighted={highlighted} highlight={highlight} />}
+    </div>
+  );
+}
+
+/** The usual columns, with results on the test sets that most runs have; null until they are known. */
+function useUsualColumns(): string[] | null {
+  const { answer, problem } = useAnswer<TestSets>("/test-sets");
+  return useMemo(() => {
+    if (!answer) return problem ? USUAL : null;
+    const sets = answer.test_sets.slice(0, 2).flatMap((each) => (each.metrics[0] ? [resultId(each.metrics.includes("wer") ? "wer" : each.metrics[0], each.test_set)] : []));
+    return [USUAL[0]!, ...sets, ...USUAL.slice(1)];
+  }, [answer, problem]);
+}
+
+interface Loaded {
+  rows: Run[];
+  more: boolean;
+  loaded: boolean;
+  problem: Problem | null;
+  loadMore: () => void;
+  again: () => void;
+}
+
+interface Question {
+  filter: string;
+  order_by: string;
+  fields: string;
+}
+
+/** The runs page by page; the first page comes again when something happens in the runs. */
+function useRuns(question: Question | null): Loaded {
+  const [state, setState] = useState<{ rows: Run[]; cursor: string | null; loaded: boolean; problem: Problem | null }>({ rows: [], cursor: null, loaded: false, problem: null });
+  const [turn, setTurn] = useState(0);
+  const loading = useRef(false);
+  const asOf = shownMoment();
+  const asked = question && JSON.stringify([question, asOf]);
+  useEffect(() => {
+    if (!question) return;
+    const abort = new AbortController();
+    loading.current = true;
+    get<RunPage>("/runs", { ...question, limit: PAGE, as_of: asOf }, abort.signal).then(
+      (page) => {
+        loading.current = false;
+        setState({ rows: page.runs, cursor: page.next_cursor, loaded: true, problem: null });
+      },
+      (problem) => {
+        if (abort.signal.aborted) return;
+        loading.current = false;
+        setState((now) => ({ ...now, problem }));
+      },
+    );
+    return () => abort.abort();
+  }, [asked, turn]);
+
+  const loadMore = useCallback(async () => {
+    if (loading.current || !state.cursor || !question) return;
+    loading.current = true;
+    try {
+      const page = await get<RunPage>("/runs", { ...question, limit: PAGE, cursor: state.cursor, as_of: asOf });
+      setState((now) => (now.cursor === state.cursor ? { ...now, rows: [...now.rows, ...page.runs], cursor: page.next_cursor } : now));
+    } catch (problem) {
+      setState((now) => ({ ...now, problem: problem as Problem, cursor: null }));
+    } finally {
+      loading.current = false;
+    }
+  }, [state.cursor, asked]);
+
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const many = state.rows.length > PAGE;
+  useLive([], {
+    change: ({ kind, run, status }) => {
+      if (kind === "status" && status) setState((now) => ({ ...now, rows: now.rows.map((row) => (row.id === run ? { ...row, status } : row)) }));
+      if (many || kind === "heartbeat" || kind === "log") return;
+      clearTimeout(timer.current);
+      timer.current = setTimeout(() => setTurn((now) => now + 1), REFRESH_MS);
+    },
+  });
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return { ...state, more: state.cursor !== null, loadMore, again: () => setTurn((now) => now + 1) };
+}
+
+interface CurvesProps {
+  ids: readonly string[];
+  query: URLSearchParams;
+  highlighted: string | null;
+  highlight: (run: string | null) => void;
+}
+
+/** Charts of the shown runs, whether or not the table has them on a page that is loaded. */
+function Curves({ ids, ...rest }: CurvesProps) {
+  const { answer, problem, again } = useAnswer<RunPage>(ids.length ? "/runs" : null, { filter: idFilter(ids), fields: "name,status,started_at,created_at,metrics", limit: MOST_SHOWN });
+  if (problem) return <Notice problem={problem} again={again} />;
+  if (ids.length && !answer) return <section class="panels" />;
+  const found = ids.length ? answer!.runs : [];
+  const keys = found.flatMap((run) => Object.keys(run.metrics ?? {}));
+  return <Panels runs={found.map(shownRun)} keys={keys} {...rest} />;
+}
+
+export function idFilter(ids: readonly string[]): string {
+  return `id in (${ids.map((id) => `'${id.replace(/'/g, "")}'`).join(", ")})`;
+}
+
+export function shownRun(run: Run): ShownRun {
+  return { id: run.id, name: run.name, status: run.status, started: Date.parse(run.started_at ?? run.created_at) / 1000 };
+}
