@@ -18,10 +18,15 @@ from .settings import MAX_RECORD_BYTES, Settings
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.admin import AIOKafkaAdminClient
-    from asyncpg import Pool
+    from asyncpg import Connection, Pool
     from clickhouse_connect.driver.client import Client
     from minio import Minio
 
+_SESSION: dict[str, Any] = {
+    "command_timeout": 60,
+    # Plans here are short; compiling them costs more than running them.
+    "server_settings": {"jit": "off", "application_name": "speech-experiment-tracker"},
+}
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _CLICKHOUSE_CONNECTIONS = 32
 _S3_CONNECTIONS = 32
@@ -32,15 +37,17 @@ async def postgres_pool(settings: Settings, **overrides: Any) -> AsyncIterator[P
     """An asyncpg pool of up to ``settings.postgres_pool_size`` connections, opened as needed."""
     import asyncpg
 
-    options: dict[str, Any] = {
-        "min_size": 1,
-        "max_size": settings.postgres_pool_size,
-        "command_timeout": 60,
-        # Plans here are short; compiling them costs more than running them.
-        "server_settings": {"jit": "off", "application_name": "speech-experiment-tracker"},
-    }
+    options: dict[str, Any] = {"min_size": 1, "max_size": settings.postgres_pool_size, **_SESSION}
     async with asyncpg.create_pool(settings.postgres_dsn, **options | overrides) as pool:
         yield pool
+
+
+async def postgres_session(settings: Settings) -> Connection:
+    """A session of its own, in UTC, for work that keeps temporary tables; whoever opens it closes it."""
+    import asyncpg
+
+    options = _SESSION | {"server_settings": _SESSION["server_settings"] | {"timezone": "UTC"}}
+    return await asyncpg.connect(settings.postgres_dsn, **options)
 
 
 def clickhouse_client(settings: Settings, **overrides: Any) -> Client:

@@ -26,7 +26,12 @@ DEFAULT_PORT = 8765
 DATABASE = "speech_experiments"
 
 #: Projections of one process each, or of one process together; fewer processes take less memory.
-CONSUMER_GROUPS: tuple[tuple[str, ...], ...] = (("metrics",), ("metadata",), ("artifacts", "control"))
+CONSUMER_GROUPS: tuple[tuple[str, ...], ...] = (
+    ("metrics",),
+    ("metadata",),
+    ("scores",),
+    ("artifacts", "control"),
+)
 CONSUMERS_VARIABLE = "SPEECH_TRACKER_CONSUMERS"
 
 #: Large buffers go back to the system, and threads share few heaps.
@@ -73,6 +78,16 @@ class Layout:
         """The log of a child."""
         return self.data_dir / "logs" / f"{name}.log"
 
+    def folders(self) -> list[Path]:
+        """Of all stores; none when one of them is somewhere else."""
+        if not (self.postgres and self.broker and self.store_port is not None and self.objects):
+            return []
+        return [self.postgres.folder, self.broker.folder / "log", self._store_folder, self.objects.folder]
+
+    @property
+    def _store_folder(self) -> Path:
+        return self.data_dir / "store"
+
     def stores(self) -> list[Child]:
         """Stores that are not somewhere else by the settings."""
         children = []
@@ -104,7 +119,7 @@ class Layout:
         return [api, *(self._consumer(group) for group in consumer_groups())]
 
     def _store(self, port: int) -> Child:
-        place = ["--path", str(self.data_dir / "store"), "--port", str(port), "--database", DATABASE]
+        place = ["--path", str(self._store_folder), "--port", str(port), "--database", DATABASE]
         environment = {**_LEAN, PASSWORD_VARIABLE: self.secrets["store"]}
         return Child("store", python("speech_experiment_infra.store", *place), environment, port)
 

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 FOLDER = Path(__file__).with_name("migrations")
-PROJECTIONS: tuple[str, ...] = ("metadata", "metrics", "artifacts", "control")
+PROJECTIONS: tuple[str, ...] = ("metadata", "metrics", "scores", "artifacts", "control")
 
 _LOCK_ID = 0x5370656563685472  # "SpeechTr"
 _NUMBERED = re.compile(r"\d{4}_\w+\.sql\Z")
+_INDEX = re.compile(r"create index\b", re.IGNORECASE)
+_HOURS = 6 * 3600.0
+_LARGE = ("projections/metadata.sql", "projections/metrics.sql")
+_CREATED = re.compile(r"create table if not exists (\w+)", re.IGNORECASE)
 _RECORD = """
 create schema if not exists coord;
 create table if not exists coord.migrations (
@@ -62,6 +66,15 @@ class Script:
         bare = re.sub(r"(?m)--.*$", "", self.sql)
         return [one.strip() for one in bare.split(";") if one.strip()]
 
+    @property
+    def indices(self) -> list[str]:
+        """Those of its statements that make an index."""
+        return [one for one in self.statements if _INDEX.match(one)]
+
+    @property
+    def without_indices(self) -> str:
+        return ";\n".join(one for one in self.statements if not _INDEX.match(one))
+
 
 async def migrate(settings: Settings, *, folder: Path = FOLDER) -> list[str]:
     """Apply what is missing, and give every projection its first version; returns what was applied.
@@ -81,29 +94,88 @@ async def migrate(settings: Settings, *, folder: Path = FOLDER) -> list[str]:
 
 
 async def create_projection(
-    pool: Pool, client: Client, name: str, version: int, *, folder: Path = FOLDER
+    pool: Pool, client: Client, name: str, version: int, *, indices: bool = True, folder: Path = FOLDER
 ) -> list[str]:
     """Tables of one version of a projection, in both stores; does nothing where they are there.
+
+    Args:
+        indices: False leaves those that only readers need to `index_projection`: a bulk load goes faster without.
 
     Raises:
         MigrationError: they were made from another template than this release's.
     """
-    schema = f"{name}_v{version}"
     async with _locked(pool) as connection, connection.transaction():
         applied = []
-        for template in ("common", name):
-            script = _instance(folder / "projections" / f"{template}.sql", schema, version)
+        for script in _templates(folder, name, version):
             if await _is_new(connection, script):
-                await connection.execute(script.sql)
+                await connection.execute(
+                    script.sql if indices or not _waits(script) else script.without_indices
+                )
                 await _remember(connection, script)
                 applied.append(script.name)
         applied += await _create_clickhouse_tables(connection, client, name, version, folder)
         await connection.execute(
-            "insert into projection.versions (name, version) values ($1, $2) on conflict do nothing",
+            "insert into projection.versions (name, version, line, indexed) values ($1, $2, $2, $3) "
+            "on conflict do nothing",
+            name,
+            version,
+            indices,
+        )
+        return applied
+
+
+async def index_projection(pool: Pool, name: str, version: int, *, folder: Path = FOLDER) -> None:
+    """The indices that `create_projection` left out, and statistics; all or none, and once."""
+    async with pool.acquire() as connection, connection.transaction():
+        indexed = await connection.fetchval(
+            "select indexed from projection.versions where name = $1 and version = $2 for update",
             name,
             version,
         )
-        return applied
+        if indexed:
+            return
+        await connection.execute("set local maintenance_work_mem = '128MB'")
+        for script in filter(_waits, _templates(folder, name, version)):
+            for statement in script.indices:
+                await connection.execute(statement, timeout=_HOURS)
+        await connection.execute(
+            "update projection.versions set indexed = true where name = $1 and version = $2", name, version
+        )
+        for table in await connection.fetch(
+            "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = $1",
+            f"{name}_v{version}",
+        ):
+            await connection.execute(f"analyze {table['name']}", timeout=_HOURS)
+
+
+async def drop_projection(
+    pool: Pool, client: Client, name: str, version: int, *, folder: Path = FOLDER
+) -> None:
+    """Drops the tables of a version in both stores; nothing may read or write them any more."""
+    schema = f"{name}_v{version}"
+    async with _locked(pool) as connection, connection.transaction():
+        path = folder / "clickhouse" / f"{name}.sql"
+        if path.exists():
+            for table in _CREATED.findall(_instance(path, schema, version).sql):
+                await asyncio.to_thread(client.command, f"drop table if exists {table} sync")
+        await connection.execute(f"drop schema if exists {schema} cascade")
+        await connection.execute("delete from coord.migrations where name like '%as ' || $1", schema)
+        await connection.execute(
+            "update projection.versions set dropped_at = now() where name = $1 and version = $2",
+            name,
+            version,
+        )
+
+
+def _waits(script: Script) -> bool:
+    """Whether its indices can wait for the end of a bulk load: the sinks themselves read without them."""
+    return script.name.startswith(_LARGE)
+
+
+def _templates(folder: Path, name: str, version: int) -> list[Script]:
+    schema = f"{name}_v{version}"
+    paths = (folder / "projections" / f"{template}.sql" for template in ("common", name))
+    return [_instance(path, schema, version) for path in paths]
 
 
 async def _create_clickhouse_tables(

@@ -22,6 +22,7 @@ from pathlib import Path
 from .client_config import write_client_config
 from .embedded.processes import Identity, python, spawn, tail
 from .layout import Child, Layout, open_layout
+from .marks import are_set_up, mark_set_up
 from .ownership import RefusedError, check_port, owned
 from .paths import cache_dir
 from .readiness import readiness
@@ -113,8 +114,10 @@ class Supervisor:
         self._step("starting the stores")
         for child in self._layout.stores():
             self._launch(child)
-        self._step("setting up the stores")
-        await self._provision()
+        if not are_set_up(self._layout.folders(), self._layout.settings):
+            self._step("setting up the stores")
+            await self._provision()
+            mark_set_up(self._layout.folders(), self._layout.settings)
         self._step("starting API and consumers")
         for child in self._layout.servers():
             self._launch(child)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT_BYTES = 16 << 20
@@ -50,21 +51,21 @@ class Identity:
 
 def spawn(
     command: Sequence[str],
-    log: Path,
+    log: Path | None,
     *,
     environment: Mapping[str, str] | None = None,
     on_parent_death: signal.Signals = signal.SIGKILL,
     become: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child whose output goes to ``log`` and that is signalled when this process dies.
+    """Start a child whose output goes to ``log``, and that is signalled when this process dies.
 
     Call it from the main thread: the kernel counts the end of the calling thread as that death.
 
     Args:
+        log: None leaves it this process's own output.
         environment: added to this process's environment.
         become: run in the child before the program, to change user.
     """
-    rotate(log)
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
@@ -76,17 +77,24 @@ def spawn(
         if os.getppid() != parent:
             os._exit(1)
 
-    with log.open("ab") as output:
+    with _output(log) as output:
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if log else None,
             env={**os.environ, **(environment or {})},
             # Of its own session: a Ctrl-C is for the supervisor, which stops the children in order.
             start_new_session=True,
             preexec_fn=enter,
         )
+
+
+def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    if log is None:
+        return contextlib.nullcontext()
+    rotate(log)
+    return log.open("ab")
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -31,6 +31,7 @@ create function projection.publish_views() returns void language plpgsql as $$
 declare
     metadata  text := projection.live_schema('metadata');
     metrics   text := projection.live_schema('metrics');
+    scores    text := projection.live_schema('scores');
     artifacts text := projection.live_schema('artifacts');
     control   text := projection.live_schema('control');
     hidden    text := replace($body$
@@ -63,11 +64,17 @@ begin
     $body$, '{metadata}', metadata), '{hidden}', hidden));
 
     -- Results on test sets and speakers, then the last value of every other metric (test_set null).
-    perform projection.publish_view('speech_metrics', replace(replace(replace($body$
+    perform projection.publish_view('speech_metrics', replace(replace(replace(replace($body$
         with results as (
             select t.run_id, nullif(t.test_set, '') as test_set, t.metric, t.value,
                    nullif(t.speaker, '') as speaker_id, nullif(t.decoding, '') as decoding, t.key, t.step, t.time
             from {metrics}.test_set_results t
+            where not exists (
+                select from {scores}.results s where (s.run_id, s.test_set, s.metric, s.decoding, s.speaker)
+                    = (t.run_id, t.test_set, t.metric, t.decoding, t.speaker))
+            union all
+            select s.run_id, s.test_set, s.metric, s.value, null, nullif(s.decoding, ''), s.key, s.step, s.time
+            from {scores}.results s where s.rule >= 0
             union all
             select s.run_id, null, s.key, s.last_value, null, null, s.key, s.last_step, s.last_time
             from {metrics}.summaries s
@@ -77,7 +84,7 @@ begin
                m.time as timestamp, m.decoding, m.key, m.step
         from results m join {metadata}.runs r on r.id = m.run_id
         where not {hidden}
-    $body$, '{metrics}', metrics), '{metadata}', metadata), '{hidden}', hidden));
+    $body$, '{metrics}', metrics), '{scores}', scores), '{metadata}', metadata), '{hidden}', hidden));
 
     perform projection.publish_view('speech_artifacts', replace(replace(replace(replace($body$
         select a.id as artifact_id, a.run_id, a.workspace, a.type, a.path, a.version, a.size_bytes,
@@ -97,7 +104,7 @@ begin
     return null;
 end $$;
 
-create trigger publish_views after insert or update on projection.live
+create trigger publish_views after insert or update of version on projection.live
     for each statement execute function projection.on_flip();
 
 select projection.publish_views();

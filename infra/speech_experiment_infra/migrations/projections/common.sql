@@ -21,13 +21,15 @@ create table {schema}.positions (
     primary key (topic, partition)
 );
 
--- One row per producer of this projection's topic: the seqs received, and how it opened and closed.
+-- One row per producer of this projection's topic, and run or workspace that it speaks of: the seqs received,
+-- and how it opened and closed. A run's workspace is that of its first record in the topic.
 create table {schema}.ledger (
-    producer     uuid primary key,
+    producer     uuid not null,
     hash         bigint not null,              -- 64-bit hash as in ClickHouse, reinterpreted as signed
     subject_kind text   not null,
     subject_id   uuid   not null,
     run_id       uuid,
+    workspace    text   not null,              -- '' in the topic control, which concerns all
     partition    int    not null,
     first_offset bigint not null,
     last_offset  bigint not null,
@@ -41,13 +43,17 @@ create table {schema}.ledger (
     host         text,
     pid          bigint,
     client       text,
+    launch       text,                         -- the start that distributed workers have in common
     opened_at    timestamptz,
+    opened_offset bigint,                      -- of the opening: rank and attempt hold from there on
     closed_at    timestamptz,
     close_reason text,
     last_seq     bigint,                       -- of the closing record; null while open
+    last_call    bigint,                       -- the producer's clock at its last call, in microseconds
     problems     jsonb not null default '{}',
     first_seen   timestamptz not null,
-    last_seen    timestamptz not null
+    last_seen    timestamptz not null,
+    unique nulls not distinct (producer, run_id, workspace)
 );
 create index on {schema}.ledger (run_id);
 
@@ -66,3 +72,6 @@ create table {schema}.dead_letters (
     replayed_at  timestamptz,
     unique (topic, partition, "offset")
 );
+
+-- How far answers may go.
+create view {schema}.reached as select topic, partition, pending_last, next_offset from {schema}.positions;

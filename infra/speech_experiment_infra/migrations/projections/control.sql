@@ -1,4 +1,4 @@
--- Topic control: workspaces, people, keys, deletions.
+-- Topic control: workspaces, people, keys, deletions, and the audit trail.
 create table {schema}.workspaces (
     id         uuid primary key,
     name       text not null unique,
@@ -40,3 +40,37 @@ create table {schema}.deletions (
     reason     text not null default '',
     primary key (kind, id)
 );
+
+-- History for as-of: deleted from the event at from_offset on, until before to_offset (null: still).
+-- A second deletion ends the first one's period, as a restoration does; restored_at tells which it was.
+create table {schema}.deletion_history (
+    kind        text not null,
+    id          uuid not null,
+    workspace   text not null,
+    partition   int not null,
+    from_offset bigint not null,
+    to_offset   bigint,
+    deleted_at  timestamptz not null,
+    deleted_by  text,
+    reason      text not null default '',
+    restored_at timestamptz,
+    restored_by text,
+    primary key (kind, id, from_offset)
+);
+
+-- What people did: every event of the topic.
+create table {schema}.audit (
+    partition int not null,
+    "offset"  bigint not null,
+    time      timestamptz not null,            -- broker time
+    workspace text not null,
+    actor     text,
+    type      text not null,
+    kind      text not null,                   -- of the subject
+    id        uuid not null,
+    reason    text not null default '',
+    details   jsonb not null default '{}',     -- the event's other fields
+    primary key (partition, "offset")
+);
+create index on {schema}.audit (workspace, time desc, partition desc, "offset" desc);
+create index on {schema}.audit (workspace, id);

@@ -43,6 +43,7 @@ create table {schema}.runs (
     config        jsonb not null default '{}',
     environment   jsonb not null default '{}',
     problems      jsonb not null default '{}',
+    concurrent    jsonb not null default '[]', -- processes that went on after another one had taken over
     created_at    timestamptz not null,        -- broker time of the first event
     started_at    timestamptz,
     finished_at   timestamptz,
@@ -127,11 +128,41 @@ create table {schema}.run_output (
 );
 
 -- History for as-of: the run's state after the event at from_offset, until before to_offset (null: current).
+-- Config and environment stand only where they differ from the version before.
 create table {schema}.run_versions (
     run_id      uuid not null,
     partition   int not null,
     from_offset bigint not null,
     to_offset   bigint,
     state       bytea not null,
+    config      bytea,
+    environment bytea,
     primary key (run_id, from_offset)
+);
+
+-- Heartbeats, which make no versions: stretches of them that found the run with the same problems.
+create table {schema}.run_contacts (
+    run_id      uuid not null,
+    from_offset bigint not null,
+    problems    jsonb not null,
+    beats       bytea not null,                -- pairs of offset and broker time, 16 bytes each; see contacts.py
+    primary key (run_id, from_offset)
+) with (fillfactor = 60);
+
+-- The experiment's state after its own event at from_offset.
+create table {schema}.experiment_versions (
+    experiment_id uuid not null,
+    partition     int not null,
+    from_offset   bigint not null,
+    state         bytea not null,
+    primary key (experiment_id, from_offset)
+);
+
+-- What the first run in each partition said of its experiment: it shows until the experiment has events of its own.
+create table {schema}.experiment_placeholders (
+    experiment_id uuid not null,
+    partition     int not null,
+    from_offset   bigint not null,
+    state         bytea not null,
+    primary key (experiment_id, partition)
 );

@@ -10,6 +10,7 @@ create table {schema}.metric_runs (
     partition int not null
 );
 
+-- Announcements of attempts; of one announced several times the smallest from_step counts.
 create table {schema}.attempts (
     run_id    uuid not null,
     attempt   int not null,
@@ -17,7 +18,7 @@ create table {schema}.attempts (
     partition int not null,
     "offset"  bigint not null,
     time      timestamptz not null,
-    primary key (run_id, attempt)
+    primary key (run_id, attempt, "offset")
 );
 
 -- Per run, key and rank, over the effective curve. NaN is counted, and never a minimum or maximum.
@@ -35,7 +36,7 @@ create table {schema}.summaries (
     min_step   bigint,
     max_value  double precision,
     max_step   bigint,
-    sum_value  double precision not null default 0,
+    sum_value  numeric not null default 0,     -- exact, so that it does not depend on the batches
     "offset"   bigint not null,
     primary key (run_id, key, rank)
 );
