@@ -32,9 +32,14 @@ BENCHES = {
     "curves": Bench(("curve",), "curves"),
     "catalogue": Bench(("catalogue",), "catalogue"),
     "search": Bench((), "catalogue"),
+    "asof": Bench((), "asof"),
     "ingest": Bench(("ingest",), "ingest"),
     "latency": Bench((), "latency"),
+    "rebuild": Bench((), "rebuild"),
+    "resume": Bench((), "resume"),
+    "scoring": Bench((), "scoring"),
     "idle": Bench(("idle",), "idle"),
+    "cluster": Bench((), "cluster"),
 }
 
 

@@ -41,6 +41,7 @@ FIGURES = {
         Figure("curve_full_busy", "the curve beside 1M points/s of ingest, p50", "ms", 60),
         Figure("curve_small_busy", "the downsample beside 1M points/s of ingest, p50", "ms", 60),
         Figure("create_1k", "1,000 runs, 20 params and 10 metrics, queryable", "s", 3),
+        Figure("verify_1k", "verify 1,000 runs: log, ledger, Postgres, ClickHouse", "s", 5),
         Figure("search_1k", "search of 1,000 runs, filter + order, limit 50, p95", "ms", 5),
         *(
             Figure(f"search_{size}_{case}", f"search of {runs} runs: {title}, p95", "ms", goal)
@@ -53,6 +54,27 @@ FIGURES = {
                 ("cursor", "a deep cursor"),
             )
         ),
+        Figure("rebuild_points", "rebuild of metrics from the log", "points/s", 2_000_000, "more"),
+        Figure("rebuild_events", "rebuild of metadata from the log", "events/s", 20_000, "more"),
+        Figure("back_everything", "kill -9 of the whole server, until writes are read back", "s", 5),
+        Figure("back_api", "kill -9 of the API, until writes are read back", "s", 5),
+        Figure("as_of_search", "search of 10,000 runs as of a vector, all changed since, first ask", "s", 1),
+        Figure("as_of_state", "one of 10,000 runs as of a moment, p95", "ms", 50),
+        Figure("resume", "resume of a run with 1,000,000 points, to the first step", "s", 0.5),
+        Figure("resume_checkpoint", "the same, with its checkpoint of 1 MB fetched", "s", 1.0),
+        Figure("resume_killed", "the same right after kill -9, delivery awaited", "s", 2.0),
+        Figure("score_counts", "counts of 12-word utterances, one core", "1/s", 400_000, "more"),
+        Figure("score_alignments", "alignments of 12-word utterances, one core", "1/s", 80_000, "more"),
+        Figure("bootstrap", "10,000 draws over 100,000 utterances", "s", 1),
+        Figure("rescore_basic", "1,000,000 utterances scored again, basic normaliser, queryable", "s", 30),
+        Figure("rescore_english", "the same with Whisper's English normaliser, cold", "s", 90),
+        Figure("score_board", "board of 10,000 runs × 10 sets over HTTP, p50", "ms", 50),
+        Figure("breakdown", "100,000 utterances by speaker and condition over HTTP, p50", "ms", 50),
+        Figure("flips", "flips between two systems on 100,000 utterances over HTTP, p50", "ms", 100),
+        Figure(
+            "cluster_live", "2 gateways, 3 workers, 24 partitions, queryable", "points/s", 1_000_000, "more"
+        ),
+        Figure("cluster_wrong", "runs that differ on the cluster", "", 0),
         Figure("ready", "server start until it answers (ours: warm)", "s", 8),
         Figure("idle", "idle server, sum of PSS", "GB", 1.2),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,12 +19,16 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
-from speech_experiment_infra.connections import clickhouse, kafka_consumer, postgres_pool
+from speech_experiment_infra.connections import clickhouse, kafka_consumer, object_store, postgres_pool
 from speech_experiment_infra.settings import Settings
 from speech_experiment_schemas import Envelope, InvalidEvent, decode_payload, validate
+from speech_experiment_schemas.artifacts import ArtifactLogged, blob_name
 from speech_experiment_schemas.ids import key_hash, producer_hash, run_hash
 from speech_experiment_schemas.metrics import MetricsLogged, unpack_calls
 from speech_experiment_schemas.runs import RunConfigured
+
+from . import hypotheses
+from .hypotheses import Spoken
 
 Row = tuple[int, int, int, int, int, int]
 """(run, key, has_step, step, producer, seq): the identity of a metric point."""
@@ -43,7 +48,7 @@ class Witness:
         self._fsync = fsync
 
     def _note(self, **entry: object) -> None:
-        os.write(self._file, json.dumps(entry).encode() + b"\n")
+        os.write(self._file, json.dumps({**entry, "time": time.monotonic()}).encode() + b"\n")
         if self._fsync:
             os.fdatasync(self._file)
 
@@ -54,12 +59,17 @@ class Witness:
         self._note(at="did", run=str(run), call=call, digest=digest)
 
 
+Call = tuple[UUID, str]
+"""(run, what was called): the identity of a call."""
+
+
 @dataclass
 class Testimony:
-    """(run, call id) → digest of calls begun and of calls that returned."""
+    """Call → digest, of calls begun and of calls that returned; `times` are monotonic, of the return."""
 
-    begun: dict[tuple[UUID, str], str] = field(default_factory=dict)
-    returned: dict[tuple[UUID, str], str] = field(default_factory=dict)
+    begun: dict[Call, str] = field(default_factory=dict)
+    returned: dict[Call, str] = field(default_factory=dict)
+    times: dict[Call, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, *paths: Path) -> Testimony:
@@ -70,9 +80,23 @@ class Testimony:
                     entry = json.loads(line)
                 except ValueError:
                     continue  # a line torn by the kill: that call neither began nor returned for us
-                side = testimony.begun if entry["at"] == "will" else testimony.returned
-                side[UUID(entry["run"]), entry["call"]] = entry["digest"]
+                call = UUID(entry["run"]), entry["call"]
+                if entry["at"] == "will":
+                    testimony.begun[call] = entry["digest"]
+                else:
+                    testimony.returned[call] = entry["digest"]
+                    testimony.times[call] = entry["time"]
         return testimony
+
+    def until(self, moment: float) -> Testimony:
+        """The same, but calls that returned later count as begun only."""
+        returned = {call: digest for call, digest in self.returned.items() if self.times[call] <= moment}
+        return Testimony(self.begun, returned, self.times)
+
+    def add(self, other: Testimony) -> None:
+        self.begun |= other.begun
+        self.returned |= other.returned
+        self.times |= other.times
 
     @property
     def runs(self) -> set[UUID]:
@@ -81,7 +105,11 @@ class Testimony:
 
 @dataclass
 class Verdict:
-    """Counts of what must not be; `problems` says which, for the first few of each kind."""
+    """Counts of what must not be; `problems` says which, for the first few of each kind.
+
+    figures  what else a scenario measured, for the report
+    arrived  every call that the log has
+    """
 
     calls: int = 0
     points: int = 0
@@ -91,11 +119,19 @@ class Verdict:
     reordered: int = 0
     changed: int = 0
     problems: list[str] = field(default_factory=list)
+    figures: dict[str, object] = field(default_factory=dict)
+    arrived: set[Call] = field(default_factory=set, repr=False)
 
     def blame(self, kind: str, what: str) -> None:
         setattr(self, kind, getattr(self, kind) + 1)
         if getattr(self, kind) <= 5:
             self.problems.append(f"{kind}: {what}")
+
+    def __add__(self, other: Verdict) -> Verdict:
+        """Both in one; figures are those of the later."""
+        counts = ("calls", "points", "lost", "duplicate", "phantom", "reordered", "changed", "problems")
+        both = {name: getattr(self, name) + getattr(other, name) for name in counts}
+        return Verdict(**both, figures=self.figures | other.figures)
 
     @property
     def clean(self) -> bool:
@@ -114,6 +150,8 @@ class Log:
         default_factory=dict
     )
     configs: dict[tuple[UUID, int], tuple[UUID, dict[str, object]]] = field(default_factory=dict)
+    artifacts: dict[tuple[UUID, int], tuple[UUID, str, str]] = field(default_factory=dict)
+    spoken: Spoken = field(default_factory=Spoken)
     order: dict[tuple[UUID, str], list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -129,12 +167,14 @@ async def judge(settings: Settings, testimony: Testimony) -> Verdict:
             verdict.blame("reordered", f"{stream} of producer {producer}")
     await _compare_points(settings, testimony, log, verdict)
     await _compare_configs(settings, testimony, verdict)
+    await _compare_contents(settings, log, verdict)
+    await hypotheses.compare(settings, testimony.runs, log.spoken, verdict)
     return verdict
 
 
 async def _records(settings: Settings, runs: set[UUID]) -> Iterator[tuple[Envelope, bool]]:  # type: ignore[misc]
     """Every valid record about the runs, per partition in log order, and whether it was a replay."""
-    async with kafka_consumer(settings, "runs", "metrics") as consumer:
+    async with kafka_consumer(settings, "runs", "metrics", "evaluations", "artifacts") as consumer:
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
         waiting = {tp for tp in partitions if ends[tp]}
@@ -155,17 +195,25 @@ def _enter(log: Log, envelope: Envelope, replayed: bool, verdict: Verdict) -> No
     if envelope.run_id is None:
         return
     payload = decode_payload(envelope)
-    fresh = False
+    fresh, seq = False, envelope.seq
     if isinstance(payload, MetricsLogged):
-        for i, (step, time, _, points) in enumerate(unpack_calls(payload)):
-            call = (envelope.run_id, step, time, points)
-            fresh |= _first(log.metrics, (envelope.producer, envelope.seq + i), call, verdict)
+        for i, (step, at, _, points) in enumerate(unpack_calls(payload)):
+            call = (envelope.run_id, step, at, points)
+            if _first(log.metrics, (envelope.producer, envelope.seq + i), call, verdict) and not fresh:
+                fresh, seq = True, envelope.seq + i  # a record cut anew may begin with calls known before
     elif isinstance(payload, RunConfigured):
         fresh = _first(
             log.configs, (envelope.producer, envelope.seq), (envelope.run_id, payload.config), verdict
         )
+    elif isinstance(payload, ArtifactLogged):
+        kept = (envelope.run_id, payload.path, payload.sha256)
+        fresh = _first(log.artifacts, (envelope.producer, envelope.seq), kept, verdict)
+    else:
+        for identity, call in log.spoken.calls_of(envelope, payload):
+            if _first(log.spoken.rows, identity, call, verdict) and not fresh:
+                fresh, seq = True, identity[1]
     if fresh and not replayed:
-        log.order[envelope.producer, envelope.stream].append(envelope.seq)
+        log.order[envelope.producer, envelope.stream].append(seq)
 
 
 def _first(known: dict, identity: tuple[UUID, int], call: object, verdict: Verdict) -> bool:  # type: ignore[type-arg]
@@ -179,7 +227,7 @@ def _first(known: dict, identity: tuple[UUID, int], call: object, verdict: Verdi
 
 
 def _compare_calls(testimony: Testimony, log: Log, verdict: Verdict) -> None:
-    in_log: dict[tuple[UUID, str], str] = {}
+    in_log: dict[Call, str] = {}
     for run, step, _, points in log.metrics.values():
         names = [key for key in points if key.endswith("/n")]
         if not names:
@@ -192,6 +240,16 @@ def _compare_calls(testimony: Testimony, log: Log, verdict: Verdict) -> None:
         for key, value in config.items():
             if key.startswith("oracle_"):
                 in_log[run, key] = str(value)
+    for run, path, digest in log.artifacts.values():
+        if (run, f"artifact {path}") in in_log:
+            verdict.blame("duplicate", f"artifact {path} of run {run} has two sequence numbers")
+        in_log[run, f"artifact {path}"] = digest
+    for run, (_, utterance, text) in log.spoken.rows.values():
+        call = hypotheses.call_of(utterance)
+        if (run, call) in in_log:
+            verdict.blame("duplicate", f"{call} of run {run} has two sequence numbers")
+        in_log[run, call] = hypotheses.digest_of(text)
+    verdict.arrived = set(in_log)
     for identity, digest in testimony.returned.items():
         if identity not in in_log:
             verdict.blame("lost", f"{identity} returned, and is not in the log")
@@ -203,7 +261,7 @@ def _compare_calls(testimony: Testimony, log: Log, verdict: Verdict) -> None:
 
 async def _compare_points(settings: Settings, testimony: Testimony, log: Log, verdict: Verdict) -> None:
     expected: dict[Row, tuple[int, bytes]] = {}
-    for (producer, seq), (run, step, time, points) in log.metrics.items():
+    for (producer, seq), (run, step, at, points) in log.metrics.items():
         for key, value in points.items():
             row = (
                 run_hash(run),
@@ -213,7 +271,7 @@ async def _compare_points(settings: Settings, testimony: Testimony, log: Log, ve
                 producer_hash(producer),
                 seq,
             )
-            expected[row] = (time, struct.pack("<d", value))
+            expected[row] = (at, struct.pack("<d", value))
     verdict.points = len(expected)
     stored = await _stored_points(settings, testimony.runs)
     for row, values in stored.items():
@@ -236,8 +294,8 @@ async def _stored_points(settings: Settings, runs: set[UUID]) -> dict[Row, list[
             f"from metric_points_v{version} where run in ({hashes})"
         )
     stored: dict[Row, list[tuple[int, bytes]]] = defaultdict(list)
-    for *row, time, bits in result.result_rows:
-        stored[tuple(row)].append((time, struct.pack("<Q", bits)))  # type: ignore[index]
+    for *row, at, bits in result.result_rows:
+        stored[tuple(row)].append((at, struct.pack("<Q", bits)))  # type: ignore[index]
     return stored
 
 
@@ -265,3 +323,14 @@ async def _compare_configs(settings: Settings, testimony: Testimony, verdict: Ve
             verdict.blame("changed", f"{identity} in Postgres")
     for identity in stored.keys() - testimony.begun.keys():
         verdict.blame("phantom", f"{identity} is in Postgres, and was never called")
+
+
+async def _compare_contents(settings: Settings, log: Log, verdict: Verdict) -> None:
+    """Reads every artifact's content back from the object store."""
+    if not log.artifacts:
+        return
+    async with object_store(settings) as objects:
+        for run, path, digest in log.artifacts.values():
+            with objects.get_object(settings.s3_bucket, blob_name(digest)) as answer:
+                if sha256(answer.read()).hexdigest() != digest:
+                    verdict.blame("changed", f"content of {path} of run {run}")

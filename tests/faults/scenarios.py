@@ -7,28 +7,54 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import psutil
+from typing import Any
+from uuid import UUID
 
 from speech_experiment_infra.connections import kafka_producer
 from speech_experiment_schemas.ids import partition_of
 
+from . import rebuilding
 from .deliveries import HandmadeRun, garbage, poison, post
 from .oracle import Testimony, Verdict, judge
+from .report import progress
 from .stack import Stack
 
 
-async def verdict_of(stack: Stack, *witnesses: Path) -> Verdict:
-    stack.wait_quiet()
-    return await judge(stack.settings, Testimony.read(*(path for path in witnesses if path.exists())))
+async def verdict_of(stack: Stack, *witnesses: Path, within: float = 90) -> Verdict:
+    """What the oracle says after quiescence."""
+    return await verdict_on(stack, Testimony.read(*(path for path in witnesses if path.exists())), within)
 
 
-def _finish(trainers: list[subprocess.Popen[bytes]], timeout: float = 120) -> None:
+async def verdict_on(stack: Stack, testimony: Testimony, within: float = 90) -> Verdict:
+    """As verdict_of; the ledger too must call every run complete, and says how much was given up."""
+    stack.wait_quiet(within)
+    verdict = await judge(stack.settings, testimony)
+    voided = 0
+    for run in {run for run, _ in testimony.returned}:
+        delivery = _delivery(stack, run)
+        voided += delivery["voided"]
+        if not delivery["complete"]:
+            verdict.blame("lost", f"run {run} is {delivery['verdict']}")
+    if voided:
+        verdict.figures["voided"] = voided
+    return verdict
+
+
+def _delivery(stack: Stack, run: UUID) -> dict[str, Any]:
+    """The ledger's answer; a drain that was killed has its last word said by the next one, some seconds later."""
+    deadline = time.monotonic() + 15
+    while True:
+        delivery: dict[str, Any] = stack.get(f"/api/v1/runs/{run}/delivery")
+        if delivery["complete"] or time.monotonic() > deadline:
+            return delivery
+        time.sleep(0.5)
+
+
+def finish(trainers: list[subprocess.Popen[bytes]], timeout: float = 120) -> None:
     for trainer in trainers:
         trainer.wait(timeout)
 
@@ -39,25 +65,33 @@ async def kill_trainers(stack: Stack, folder: Path, dice: random.Random, count: 
     for index in range(count):
         witnesses.append(folder / f"victim{index}.witness")
         trainer = stack.trainer(witnesses[-1], f"victim{index}", 1_000_000, "--rate", "2000")
-        _wait_for(witnesses[-1].exists)
+        wait_for(witnesses[-1].exists)
         time.sleep(dice.uniform(0.05, 0.6))
         trainer.kill()
         trainer.wait()
-    return await verdict_of(stack, *witnesses)
+        progress("trainers killed", index + 1, count)
+    verdict = await verdict_of(stack, *witnesses)
+    torn = len(Testimony.read(*witnesses).begun) - verdict.calls
+    verdict.figures["calls under way"] = torn
+    if torn > count:
+        verdict.blame("lost", f"{torn} calls had begun and not returned at {count} kills")
+    return verdict
 
 
 async def kill_under_load(
     stack: Stack, folder: Path, dice: random.Random, count: int, strike: Callable[[], None], name: str
 ) -> Verdict:
     """`strike` at random moments while two trainers log; they notice nothing, and nothing is missing."""
-    witnesses = [folder / f"{name}{index}.witness" for index in range(2)]
-    steps = 400 + 700 * count
-    trainers = [stack.trainer(path, path.stem, steps, "--rate", "500") for path in witnesses]
-    _wait_for(lambda: all(path.exists() for path in witnesses))
-    for _ in range(count):
+    witnesses, enough = [folder / f"{name}{index}.witness" for index in range(2)], folder / "enough"
+    options = ("--rate", "500", "--artifacts", "100", "--until", str(enough))
+    trainers = [stack.trainer(path, path.stem, 10_000_000, *options) for path in witnesses]
+    wait_for(lambda: all(path.exists() for path in witnesses))
+    for done in range(count):
         time.sleep(dice.uniform(0.3, 1.0))
         strike()
-    _finish(trainers)
+        progress(f"blows to {name}", done + 1, count)
+    enough.touch()
+    finish(trainers)
     stack.wait_ready()
     return await verdict_of(stack, *witnesses)
 
@@ -70,13 +104,14 @@ def kill_child(stack: Stack, dice: random.Random, names: tuple[str, ...]) -> Cal
     return strike
 
 
-def kill_drains(stack: Stack) -> None:
-    """kill -9 of every drain that serves this stack's spool."""
-    spool = str(stack.folder / "spool")
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if any("drain" in part for part in command) and spool in " ".join(command):
-            process.kill()
+def freeze(stack: Stack, dice: random.Random, names: tuple[str, ...]) -> Callable[[], None]:
+    """One of the servers stands still for a while, as behind a network that has gone silent."""
+
+    def strike() -> None:
+        with contextlib.suppress(KeyError), stack.frozen(dice.choice(names)):
+            time.sleep(dice.uniform(0.5, 4.0))
+
+    return strike
 
 
 async def kill_everything(stack: Stack, folder: Path, dice: random.Random, count: int) -> Verdict:
@@ -93,8 +128,15 @@ async def forked(stack: Stack, folder: Path, children: int) -> Verdict:
     """A trainer forks; parent and children log to one run, each as a producer of its own."""
     witness = folder / "fork.witness"
     trainer = stack.trainer(witness, "fork", 200, "--fork", str(children))
-    _finish([trainer])
+    finish([trainer])
     return await verdict_of(stack, witness, *folder.glob("fork.witness.*"))
+
+
+async def skewed(stack: Stack, folder: Path, jumps: int) -> Verdict:
+    """The trainer's clock jumps up to an hour forwards and back while it logs."""
+    witness = folder / "skewed.witness"
+    finish([stack.trainer(witness, "skewed", 50 * jumps, "--rate", "1000", "--skew", "3600")])
+    return await verdict_of(stack, witness)
 
 
 async def delivered_wildly(stack: Stack, dice: random.Random, calls: int) -> Verdict:
@@ -166,13 +208,11 @@ async def starved(stack: Stack, folder: Path) -> tuple[Verdict, int]:
     Returns the verdict and how many calls the ledger says were given up.
     """
     witness = folder / "starved.witness"
-    stack.kill("api", signal.SIGSTOP)
-    trainer = stack.trainer(witness, "starved", 60_000, environment={"SPEECH_TRACKER_SPOOL_QUOTA": "2500000"})
-    try:
-        _wait_for(lambda: witness.exists() and b"starved/n=59999" in _tail(witness), timeout=60)
-    finally:
-        stack.kill("api", signal.SIGCONT)
-    _finish([trainer])
+    with stack.frozen("api"):
+        quota = {"SPEECH_TRACKER_SPOOL_QUOTA": "2500000"}
+        trainer = stack.trainer(witness, "starved", 60_000, environment=quota)
+        wait_for(lambda: witness.exists() and b"starved/n=59999" in _tail(witness), timeout=60)
+    finish([trainer])
     verdict = await verdict_of(stack, witness)
     (run,) = Testimony.read(witness).runs
     voided: int = stack.get(f"/api/v1/runs/{run}/delivery")["voided"]
@@ -189,9 +229,55 @@ def parked(stack: Stack) -> int:
     return sum(projection["dead_letters"] for projection in stack.get("/api/v1/status")["projections"])
 
 
-def _wait_for(condition: Callable[[], bool], timeout: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], timeout: float = 30) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("the trainer did not start")
+            raise TimeoutError("what was waited for did not happen")
         time.sleep(0.01)
+
+
+async def rebuild_under_load(
+    stack: Stack,
+    folder: Path,
+    dice: random.Random,
+    flips: int,
+    *,
+    projections: tuple[str, ...] = ("metadata", "metrics"),
+) -> tuple[Verdict, list[str]]:
+    """Trainers log and a reader reads while projections are rebuilt, their jobs killed, flipped, flipped back, retired.
+
+    Returns the verdict, and what the reader found wrong: a failed request, or an answer without what was queryable.
+    """
+    witnesses = [folder / f"rebuild{index}.witness" for index in range(2)]
+    trainers = [stack.trainer(path, path.stem, 1_000_000, "--rate", "100") for path in witnesses]
+    wait_for(lambda: all(path.exists() for path in witnesses))
+    try:
+        with rebuilding.Reader(stack).reading() as reader:
+            for number in range(flips):
+                _rebuild_and_flip(stack, dice, projections[number % len(projections)])
+                progress("rebuilds", number + 1, flips)
+    finally:
+        for trainer in trainers:
+            trainer.kill()
+        finish(trainers)
+    verdict = await verdict_of(stack, *witnesses)
+    verdict.figures["read back"] = reader.rounds
+    return verdict, reader.problems
+
+
+def _rebuild_and_flip(stack: Stack, dice: random.Random, name: str) -> None:
+    """One rebuild, killed at a random moment; then back to the old version and forth again."""
+    job = rebuilding.start(stack, name)
+    time.sleep(dice.uniform(0.0, 4.0))
+    rebuilding.kill_job(stack, job)
+    job = rebuilding.finish(stack, job)
+    assert job["phase"] == "done", job
+    live = job["version"]
+    assert rebuilding.versions(stack, name)[live] == "live"
+    old = max(version for version, state in rebuilding.versions(stack, name).items() if state == "kept")
+    for version in (old, live):
+        status, answer = rebuilding.ask(stack, f"/{name}/{version}/flip", {})
+        assert status == 200, answer
+    status, answer = rebuilding.ask(stack, f"/{name}/{old}/retire")
+    assert status == 200, answer

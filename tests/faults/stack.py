@@ -12,9 +12,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from speech_experiment_infra.settings import Settings, load_settings
 
@@ -38,6 +40,10 @@ def speech_tracker(
     return done
 
 
+_NO_DRAIN_FOR, _AT_MOST = 0.2, 5.0
+"""Seconds; living trainers start one drain after the other."""
+
+
 class Stack:
     """An embedded stack in a folder of its own, with the homes of its clients beside it."""
 
@@ -45,6 +51,7 @@ class Stack:
         self.folder = folder
         self.partitions = partitions
         self.data = folder / "data"
+        self.spool = folder / "spool"
         self.port = free_port()
         (folder / "home").mkdir(parents=True, exist_ok=True)
 
@@ -55,7 +62,7 @@ class Stack:
             "HOME": str(self.folder / "home"),
             "SPEECH_TRACKER_SERVER_PARTITIONS": str(self.partitions),
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-            "SPEECH_TRACKER_SPOOL_DIR": str(self.folder / "spool"),
+            "SPEECH_TRACKER_SPOOL_DIR": str(self.spool),
             "SPEECH_TRACKER_URL": f"http://127.0.0.1:{self.port}",
             "SPEECH_TRACKER_API_KEY": self.key if (self.data / "admin.key").exists() else "",
         }
@@ -88,6 +95,53 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.children()[name], how)
 
+    @contextlib.contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """A child, with its own children, that stands still and answers nobody."""
+        child = psutil.Process(self.children()[name])
+        family = [child, *child.children(recursive=True)]
+        for process in family:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    @contextlib.contextmanager
+    def spooling_to(self, folder: Path) -> Iterator[None]:
+        """Another spool for the clients that are started meanwhile."""
+        usual, self.spool = self.spool, folder
+        try:
+            yield
+        finally:
+            self.spool = usual
+
+    def start_drain(self) -> None:
+        """As a client does; one that is alive already goes on alone."""
+        command = [sys.executable, "-P", "-m", "speech_experiment_tracker.drain", str(self.spool)]
+        with (self.folder / "drain.log").open("ab") as log:
+            subprocess.run(command, env=os.environ | self.environment, stdout=log, stderr=log, check=True)
+
+    def kill_drains(self) -> None:
+        """kill -9 of every drain that serves the clients' spool, and of one that is just starting.
+
+        A dead trainer's child may be about to become one: none may be seen for a while.
+        """
+        start = seen = time.monotonic()
+        while time.monotonic() - seen < _NO_DRAIN_FOR and time.monotonic() - start < _AT_MOST:
+            for process in psutil.process_iter(["cmdline"]):
+                if self._is_drain(process):
+                    seen = time.monotonic()
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+            time.sleep(0.02)
+
+    def _is_drain(self, process: psutil.Process) -> bool:
+        command = process.info["cmdline"] or []
+        return str(self.spool) in command and any("drain" in part for part in command)
+
     def kill_everything(self) -> None:
         """Supervisor and children at once, as when the machine goes down without a word."""
         from speech_experiment_infra.state import stack_status
@@ -96,19 +150,25 @@ class Stack:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def request(
+    def exchange(
         self, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
-    ) -> tuple[int, bytes]:
-        """(status, body) of one HTTP request with the admin key."""
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """(status, body, headers) of one HTTP request with the admin key."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, method=method)
         request.add_header("Authorization", f"Bearer {self.key}")
         for name, value in headers.items():
             request.add_header(name.replace("_", "-"), value)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                return answer.status, answer.read()
+                return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as error:
-            return error.code, error.read()
+            return error.code, error.read(), error.headers
+
+    def request(
+        self, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """(status, body) of one HTTP request with the admin key."""
+        return self.exchange(path, method=method, body=body, **headers)[:2]
 
     def get(self, path: str) -> Any:
         status, body = self.request(path)
@@ -146,9 +206,8 @@ class Stack:
         raise TimeoutError(f"not quiet within {timeout} s: {self.undelivered()} spools, lag {self.lag()}")
 
     def undelivered(self) -> int:
-        """Producer folders in the spool that still hold segments."""
-        spool = self.folder / "spool"
-        return len({path.parent for path in spool.glob("**/*.seg")}) if spool.exists() else 0
+        """Producers that are still in the spool."""
+        return len(list(self.spool.glob("**/*.page"))) if self.spool.exists() else 0
 
     def lag(self) -> int:
         return sum(projection["lag"] for projection in self.get("/api/v1/status")["projections"])

@@ -15,8 +15,10 @@ from speech_experiment_consumers.sink import Incoming
 from speech_experiment_infra.connections import kafka_consumer, kafka_producer
 from speech_experiment_infra.settings import Settings
 from speech_experiment_projections import experiments, ledger, runs
+from speech_experiment_projections.contacts import Beat
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.refusal import Refused
+from speech_experiment_projections.texts import to_json
 from speech_experiment_schemas import Sealer, decode
 from speech_experiment_schemas.envelope import encode_payload
 from speech_experiment_schemas.experiments import (
@@ -192,10 +194,12 @@ class Folded:
     """The pure fold of a log: what every table must hold."""
 
     def __init__(self, log: Sequence[Incoming], partitions: int) -> None:
-        self.entries: dict[UUID, ledger.Entry] = {}
+        self.accounts = ledger.Accounts()
         self.runs: dict[UUID, runs.Run] = {}
         self.experiments: dict[UUID, experiments.Experiment] = {}
-        self.versions: dict[UUID, list[tuple[int, bytes]]] = {}
+        self.versions: dict[UUID, list[tuple[int, runs.Version]]] = {}
+        self.beats: set[tuple[UUID, Beat, str]] = set()
+        self.experiment_versions: set[tuple[UUID, int, bytes]] = set()
         self.output: set[tuple[UUID, int, int, tuple[str, ...]]] = set()
         self.parked: dict[tuple[int, int], str] = {}
         for incoming in log:
@@ -207,37 +211,42 @@ class Folded:
         if isinstance(taken, Letter):
             self.parked[place] = taken.reason
             return
-        envelope = taken.recorded.envelope
-        accepted = ledger.admit(self.entries.get(envelope.producer), envelope)
-        if not accepted:
-            return
-        event = taken.recorded._replace(accepted=accepted)
-        reason = self._apply(event)
-        if reason is not None:
-            self.parked[place] = reason
-        else:
-            self.entries[envelope.producer] = ledger.evolve(self.entries.get(envelope.producer), event)
-
-    def _apply(self, event: Recorded) -> str | None:
-        payload: Any = event.payload
         try:
-            if event.envelope.subject[0] == "run":
-                self._apply_to_run(event)
-            elif isinstance(payload, ExperimentEvent):
-                known = self.experiments.get(event.subject)
-                self.experiments[event.subject] = experiments.evolve(known, event)
+            event = taken.recorded._replace(accepted=self.accounts.admit(taken.recorded))
+            if event.accepted:
+                self._apply(event)
+                self.accounts.record(event)
         except Refused as refusal:
-            return refusal.reason
-        return None
+            self.parked[place] = refusal.reason
+
+    def _apply(self, event: Recorded) -> None:
+        payload: Any = event.payload
+        if event.envelope.subject[0] == "run":
+            self._apply_to_run(event)
+        elif isinstance(payload, ExperimentEvent):
+            known = self.experiments.get(event.subject)
+            experiment = experiments.evolve(known, event)
+            self.experiments[event.subject] = experiment
+            if experiment.offset == event.offset:
+                self.experiment_versions.add((event.subject, event.offset, experiments.dump(experiment)))
 
     def _apply_to_run(self, event: Recorded) -> None:
         known = self.runs.get(event.subject)
         run = self.runs[event.subject] = runs.evolve(known, event)
         if known is None or run.version_offset == event.offset:
-            self.versions.setdefault(run.id, []).append((event.offset, runs.dump(run)))
+            self.versions.setdefault(run.id, []).append((event.offset, runs.dump_version(run, known)))
         payload = event.payload
+        if isinstance(payload, RunHeartbeat):
+            self.beats.add((run.id, Beat(event.offset, event.time), to_json(run.problems)))
         if isinstance(payload, RunOutput):
             lines = tuple(line.replace("\0", "\u2400") for line in payload.lines)
             self.output.add((run.id, event.partition, event.offset, lines))
-        if isinstance(payload, RunStarted) and payload.experiment not in self.experiments:
-            self.experiments[payload.experiment] = experiments.of_run(event, payload)
+        if isinstance(payload, RunStarted):
+            self._meet(experiments.of_run(event, payload))
+
+    def _meet(self, met: experiments.Experiment) -> None:
+        """Of several runs that name an experiment which nobody has described, the earliest counts."""
+        known = self.experiments.get(met.id)
+        untouched = known is not None and not known.birth_name and known.updated_at == known.created_at
+        if known is None or (untouched and experiments.age(met) < experiments.age(known)):
+            self.experiments[met.id] = met

@@ -75,7 +75,7 @@ def test_a_resumed_run_goes_on_from_its_checkpoint(client: Client, tmp_path: Pat
         if step == 5:
             run.log_artifact(tmp_path / "last.pt", type="checkpoint", step=5)
     finished(client, run)
-    again = client.resume_run(run.id)
+    again = client.resume_run(run.id, reopen=True)
     assert (again.attempt, again.last_step, again.config) == (2, 5, {"lr": 0.1})
     for step in range(6, 12):
         again.log_metrics({"loss": 2.0}, step=step)

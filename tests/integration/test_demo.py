@@ -23,6 +23,7 @@ from tests.conftest import RunningStack
 pytestmark = pytest.mark.stack
 Answer = dict[str, Any]
 Get = Callable[..., Any]
+NOISY_SETS = ("demo-clean", "demo-babble", "demo-room")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def answer(stack: RunningStack, recordings: Path, tmp_path_factory: pytest.TempP
     assert ended.returncode == 0, ended.stderr
     assert "Leaderboard" in ended.stderr
     found: Answer = json.loads(ended.stdout)
-    return found
+    return found | {"said": ended.stderr}
 
 
 @pytest.fixture
@@ -102,6 +103,45 @@ def test_curves_are_whole_and_training_learnt_something(answer: Answer, get: Get
         curve = get(f"/runs/{run['id']}/curves", key="train_loss", points=0)["curves"]["train_loss"]
         assert curve["step"] == list(range(1, run["config"]["steps"] + 1))
         assert sum(curve["value"][-20:]) < sum(curve["value"][:20]) / 4
+
+
+def test_a_training_was_killed_and_went_on_from_its_checkpoint(answer: Answer, get: Get) -> None:
+    resumed = answer["resumed"]
+    assert resumed["killed_after"] >= resumed["resumed_from"] == 200
+    for line in ("killed with -9 after step", "resumed as attempt 2", "each of 400 steps once"):
+        assert line in " ".join(answer["said"].split())
+    run = get(f"/runs/{resumed['run_id']}")
+    assert (run["attempts"], run["status"]) == (2, "finished")
+    assert [(each["attempt"], each["from_step"]) for each in run["resumes"]] == [(2, 200)]
+    curve = get(f"/runs/{resumed['run_id']}/curves", key="train_loss", points=0, abandoned=True)
+    points = curve["curves"]["train_loss"]
+    tail = [step for step, dead in zip(points["step"], points["abandoned"], strict=True) if dead]
+    assert tail == list(range(201, max(tail) + 1))
+    assert max(tail) >= resumed["killed_after"]
+    streams = get(f"/runs/{resumed['run_id']}/delivery", timeout=30)["streams"]
+    assert {
+        each["close_reason"] for each in streams if each["attempt"] == 1 and each["role"] == "trainer"
+    } == {"lost"}
+
+
+def test_the_server_counts_what_two_systems_recognised_in_noise(answer: Answer, get: Get) -> None:
+    assert len(answer["systems"]) == 2
+    for system in answer["systems"]:
+        assert [system[name]["coverage"] for name in NOISY_SETS] == [1.0, 1.0, 1.0]
+        for name in NOISY_SETS:
+            cell = system[name]
+            flips = get("/flips", a=cell["evaluation"], b=cell["evaluation"], limit=1_000)
+            assert flips["utterances"] == flips["alike"] == cell["utterances"]
+    rates = {(row["run"], row["condition.noise"]): row for row in answer["noise"]}
+    assert len(rates) == 2 * 4  # clean, two ratios, a room
+    for row in rates.values():
+        assert row["interval"]["low"] <= row["rate"] <= row["interval"]["high"]
+        assert row["errors"] == row["substitutions"] + row["deletions"] + row["insertions"]
+    for system in answer["systems"]:
+        mine = {noise: row["rate"] for (run, noise), row in rates.items() if run == system["run_id"]}
+        assert mine["none"] < mine["room"]
+        assert mine["none"] < mine["babble 20 dB"] < mine["babble 10 dB"]
+    assert "Robustness, counted by the server" in answer["said"]
 
 
 def test_everything_was_delivered(answer: Answer, get: Get) -> None:

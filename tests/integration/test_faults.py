@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.faults import scenarios
+from tests.faults import disks, network, power, scenarios
 from tests.faults.fixtures import dice, stack  # noqa: F401 - fixtures are found by name
 from tests.faults.stack import Stack, running_stack
 
@@ -37,8 +37,7 @@ async def test_a_killed_server_process_loses_and_doubles_nothing(
 async def test_a_killed_drain_is_replaced_and_loses_nothing(
     stack: Stack, tmp_path: Path, dice: random.Random
 ) -> None:
-    strike = partial(scenarios.kill_drains, stack)
-    verdict = await scenarios.kill_under_load(stack, tmp_path, dice, 3, strike, "drain")
+    verdict = await scenarios.kill_under_load(stack, tmp_path, dice, 3, stack.kill_drains, "drain")
     assert verdict.clean, verdict
 
 
@@ -79,6 +78,40 @@ async def test_what_a_full_spool_drops_is_named_and_nothing_else_is_missing(
     verdict, voided = await scenarios.starved(stack, tmp_path)
     assert 0 < verdict.lost <= voided, verdict
     verdict.lost = 0
+    assert verdict.clean, verdict
+
+
+async def test_a_clock_that_jumps_changes_nothing(stack: Stack, tmp_path: Path) -> None:
+    verdict = await scenarios.skewed(stack, tmp_path, 20)
+    assert verdict.clean, verdict
+
+
+async def test_a_power_cut_takes_nothing_that_returned_200_ms_before(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    verdict = await power.power_cuts(stack, tmp_path, dice, 3)
+    assert verdict.clean, verdict
+
+
+async def test_a_network_that_fails_in_every_way_loses_and_doubles_nothing(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    verdict = await network.partitions(stack, tmp_path, dice, len(network.FAULTS))
+    assert verdict.clean, verdict
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk to fill")
+async def test_a_full_disk_takes_metrics_only_and_they_are_named(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    verdict = await disks.disk_full(stack, tmp_path, dice, 3)
+    assert verdict.clean, verdict
+
+
+async def test_what_flipped_bits_take_is_named_and_the_rest_arrives(
+    stack: Stack, tmp_path: Path, dice: random.Random
+) -> None:
+    verdict = await disks.bits_flipped(stack, tmp_path, dice, 3)
     assert verdict.clean, verdict
 
 

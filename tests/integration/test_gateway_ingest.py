@@ -134,7 +134,7 @@ async def test_the_reference_and_the_probes_are_public(admin: httpx.AsyncClient)
 
 
 async def test_the_status_names_every_projection_and_worker(admin: httpx.AsyncClient) -> None:
-    names = {"metadata", "metrics", "artifacts", "control"}
+    names = {"metadata", "metrics", "scores", "artifacts", "control"}
     async with asyncio.timeout(15):
         while True:
             status = (await admin.get("/api/v1/status")).json()

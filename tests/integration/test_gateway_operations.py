@@ -63,7 +63,7 @@ async def test_the_metrics_are_in_the_format_of_prometheus(admin: httpx.AsyncCli
     ]
     assert sum(accepted) >= 2
     lag = {each.labels["projection"] for each in families["speech_tracker_projection_lag"].samples}
-    assert lag == {"metadata", "metrics", "artifacts", "control"}
+    assert lag == {"metadata", "metrics", "scores", "artifacts", "control"}
     assert "speech_tracker_ack_seconds" in families
 
 

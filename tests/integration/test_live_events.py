@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import httpx
 import msgspec
+import psutil
 import pytest
 
+from speech_experiment_infra.state import stack_status
 from speech_experiment_schemas.runs import RunOutput
+from tests.conftest import RunningStack
 from tests.integration.gateway_tools import Producer
 
 pytestmark = pytest.mark.stack
@@ -95,6 +99,20 @@ async def test_only_the_keys_asked_for_are_told(admin: httpx.AsyncClient) -> Non
         await producer.log((1, 10, None, {"loss": 0.5, "acc": 0.1})).send(admin)
         event = await anext(stream)
     assert list(event.data["curves"]) == ["loss"]
+
+
+async def test_viewers_that_went_leave_no_connections_behind(
+    stack: RunningStack, admin: httpx.AsyncClient
+) -> None:
+    server = psutil.Process(stack_status(stack.data_dir)["children"]["api"]["pid"])
+    before = len(server.net_connections())
+    for _ in range(12):
+        async with admin.stream("GET", "/api/v1/live") as response:
+            await anext(events(response))
+    deadline = time.monotonic() + 10
+    while len(server.net_connections()) > before + 4 and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    assert len(server.net_connections()) <= before + 4
 
 
 async def test_wrong_ids_are_refused(admin: httpx.AsyncClient) -> None:

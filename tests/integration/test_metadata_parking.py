@@ -192,7 +192,10 @@ async def cut_connections(settings: Settings) -> None:
         await connection.close()
 
 
-async def test_batches_cut_anywhere_make_the_same_tables(stack: RunningStack, connection: Any) -> None:
+@pytest.mark.parametrize("ahead", [False, True], ids=["live", "bulk"])
+async def test_batches_cut_anywhere_make_the_same_tables(
+    stack: RunningStack, connection: Any, ahead: bool
+) -> None:
     settings = stack.settings
     rng = random.Random(9)
     experiment = experiment_id("default", "E")
@@ -203,7 +206,8 @@ async def test_batches_cut_anywhere_make_the_same_tables(stack: RunningStack, co
         start = 0
         while start < len(log):
             size = rng.choice([1, 2, 3, 7, 50, 1_000])
-            await sink.write(log[max(0, start - rng.randrange(5)) : start + size])
+            batch = log[max(0, start - rng.randrange(5)) : start + size]
+            await (sink.write_ahead(batch) if ahead else sink.write(batch))
             start += size
     found = differences(folded, await actual_tables(settings, SCHEMA))
     assert not found, "\n".join(found)

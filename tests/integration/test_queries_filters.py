@@ -21,6 +21,7 @@ from speech_experiment_api.queries.grammar import parse_filter
 from speech_experiment_api.queries.plans import Planner, Question
 from speech_experiment_api.queries.search import describe, find_page, next_cursor
 from speech_experiment_api.queries.sql import Tables
+from speech_experiment_api.queries.syntax import Query
 from speech_experiment_api.queries.visibility import Scope
 from speech_experiment_api.stores import use_indices
 from speech_experiment_infra.embedded.postgres import Postgres
@@ -31,7 +32,7 @@ from .query_model import NOW, Row, holds, ordered, random_rows, store
 pytestmark = pytest.mark.stack
 
 MIGRATIONS = Path(speech_experiment_infra.__file__).parent / "migrations" / "projections"
-TABLES = Tables.of({"metadata": 1, "metrics": 1, "artifacts": 1, "control": 1})
+TABLES = Tables.of({"metadata": 1, "metrics": 1, "scores": 1, "artifacts": 1, "control": 1})
 DEFAULT = Scope("default")
 ROWS = random_rows(160, seed=20261101)
 
@@ -59,7 +60,7 @@ async def database(server: Postgres) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the tables of version 1, with ROWS in them."""
     await server.ensure_database()
     connection = await asyncpg.connect(server.dsn)
-    for projection in ("metadata", "metrics", "artifacts", "control"):
+    for projection in ("metadata", "metrics", "scores", "artifacts", "control"):
         for template in ("common", projection):
             sql = (MIGRATIONS / f"{template}.sql").read_text()
             await connection.execute(sql.replace("{schema}", f"{projection}_v1"))
@@ -71,7 +72,7 @@ async def database(server: Postgres) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Walks that end early, so that all ways are taken with few runs."""
-    monkeypatch.setattr(plans, "FIRST_CANDIDATES", 8)
+    monkeypatch.setattr(plans, "FEWEST_CANDIDATES", 8)
     monkeypatch.setattr(plans, "MOST_CANDIDATES", 32)
 
 
@@ -81,7 +82,7 @@ async def found(database: asyncpg.Connection, text: str, limit: int, scope: Scop
     ids: list[UUID] = []
     cursor = None
     while True:
-        page = await find_page(database, database, TABLES, question, cursor, limit)
+        page = await find_page(database, TABLES, question, cursor, limit)
         ids += page.ids
         cursor = next_cursor(page, TABLES, b"")
         assert len(page.ids) == limit or cursor is None
@@ -309,4 +310,4 @@ async def test_a_walk_follows_an_index_whatever_the_statistics_say(
 
 async def test_every_field_of_every_run_can_be_shown(database: asyncpg.Connection) -> None:
     ids = [row.id for row in ROWS]
-    assert len(await describe(database, TABLES, ids, NOW, FIELDS)) == len(ids)
+    assert len(await describe(database, TABLES, ids, Question(Query(), DEFAULT, NOW), FIELDS)) == len(ids)

@@ -33,10 +33,11 @@ SETTLE = 15.0
 
 
 def catalogue(quick: bool) -> dict[str, float]:
-    """create_1k (s, through the client, until all are queryable) and the searches of 1,000 runs."""
+    """create_1k (s, through the client, until all are queryable), verify_1k, and the searches of 1,000 runs."""
     runs = 100 if quick else RUNS
     with running_stack() as stack:
         figures = create(stack, runs)
+        figures |= verify(stack, runs)
         figures |= searches(stack, "search_1k", runs, 10 if quick else 60)
         return figures
 
@@ -62,6 +63,19 @@ def create(stack: Stack, runs: int) -> dict[str, float]:
     finished = float(client.stdout.readline()) - start
     client.wait(60)
     return {"create_1k": queryable * RUNS / runs, "create_1k_client": finished * RUNS / runs}
+
+
+def verify(stack: Stack, runs: int) -> dict[str, float]:
+    """Seconds until every run is compared with the log; raises RuntimeError when any differs."""
+    start = time.monotonic()
+    path = f"/api/v1/verification?limit={runs}&timeout=600"
+    answer = stack.connection().json("GET", path)
+    seconds = time.monotonic() - start
+    verified = answer["verifications"]
+    found = [finding for each in verified for finding in each["findings"]] + answer["elsewhere"]
+    if len(verified) < runs or found:
+        raise RuntimeError(f"of {runs} runs {len(verified)} were verified, with findings {found[:3]}")
+    return {"verify_1k": seconds * RUNS / runs}
 
 
 def wait_for_runs(connection: Connection, runs: int, timeout: float) -> None:

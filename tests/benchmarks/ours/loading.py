@@ -99,7 +99,7 @@ def load(stack: Stack, wanted: Load) -> Iterator[Running]:
     """Runs a generator, watched from a thread; at the end waits until all of it is queryable."""
     board = Board(stack.folder / f"board-{time.monotonic_ns()}")
     before = stack.points()
-    process = _start(msgspec.structs.replace(wanted, board=board.path))
+    process = start_generator(msgspec.structs.replace(wanted, board=board.path))
     running = Running(stack, process, board, before)
     watcher = threading.Thread(target=running.watch)
     watcher.start()
@@ -113,7 +113,7 @@ def load(stack: Stack, wanted: Load) -> Iterator[Running]:
         process.wait(60)
 
 
-def _start(wanted: Load) -> subprocess.Popen[bytes]:
+def start_generator(wanted: Load) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.benchmarks.ours.generator", msgspec.json.encode(wanted).decode()]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_experiment_api.compression import decompress
-from speech_experiment_api.ingest import sift
+from speech_experiment_api.ingest import sift, turn_away
 from speech_experiment_api.limits import RateLimit, Room
 from speech_experiment_api.problems import Problem
 from speech_experiment_schemas import Sealer
@@ -74,6 +74,19 @@ def test_good_records_are_kept_in_order_and_bad_ones_named() -> None:
     assert [record.value for record in good] == [first, second]
     assert {record.key for record in good} == {run[1].bytes}
     assert [(each.index, each.code) for each in refused] == [(1, "malformed"), (3, "forbidden")]
+
+
+def test_records_about_another_workspaces_run_are_named_among_the_refused() -> None:
+    ours, theirs = ("run", uuid7()), ("run", uuid7())
+    sealer = Sealer(uuid7(), "runs")
+    first, strange, last = (sealer.seal(RunHeartbeat(), subject) for subject in (ours, theirs, ours))
+    good, refused = turn_away(*sift([b"junk", first, strange, b"junk", last]), {theirs[1].bytes})
+    assert [record.value for record in good] == [first, last]
+    assert [(each.index, each.code) for each in refused] == [
+        (0, "malformed"),
+        (2, "forbidden"),
+        (3, "malformed"),
+    ]
 
 
 class Clock:

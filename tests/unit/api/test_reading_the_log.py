@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 from uuid import UUID
 
 from hypothesis import given
@@ -8,7 +9,7 @@ from speech_experiment_api.events_json import jsonable, logged_event
 from speech_experiment_api.live_messages import messages
 from speech_experiment_api.live_tail import Viewer
 from speech_experiment_api.log_reader import LogRecord, Piece
-from speech_experiment_api.run_events import merge
+from speech_experiment_api.run_log import Page, clipped, joined, merge
 from speech_experiment_api.thinning import Point, thin
 from speech_experiment_schemas import Sealer
 from speech_experiment_schemas.ids import uuid7
@@ -26,15 +27,16 @@ def record(topic: str, offset: int, time: int = 0, value: bytes = b"", run: UUID
 times = st.lists(st.integers(0, 20), max_size=30).map(sorted)
 
 
-@given(times, times, st.integers(1, 10), st.integers(1, 7))
+@given(times, times, st.integers(1, 10), st.integers(1, 7), st.integers(0, 30))
 def test_pages_give_every_record_once_in_the_order_of_time(
-    runs: list[int], metrics: list[int], limit: int, scan: int
+    runs: list[int], metrics: list[int], limit: int, scan: int, size: int
 ) -> None:
     log = {
-        (topic, 0): [record(topic, offset, time) for offset, time in enumerate(stamps)]
+        (topic, 0): [record(topic, offset, time, b"12345") for offset, time in enumerate(stamps)]
         for topic, stamps in (("runs", runs), ("metrics", metrics))
     }
-    spans = {place: (0, len(records)) for place, records in log.items()}
+    ends = {place: len(records) for place, records in log.items()}
+    spans = {place: [(0, end)] for place, end in ends.items()}
     starts = dict.fromkeys(log, 0)
     seen: list[LogRecord] = []
     for _ in range(200):
@@ -42,13 +44,38 @@ def test_pages_give_every_record_once_in_the_order_of_time(
             place: Piece(records[starts[place] :][:scan], min(starts[place] + scan, len(records)))
             for place, records in log.items()
         }
-        page = merge(pieces, spans, limit)
+        page = merge(pieces, ends, limit, size)
         seen += page.records
         starts = page.next_offsets
+        assert 0 <= page.share(spans) <= 1
         if page.complete(spans):
+            assert page.share(spans) == 1
             break
     assert sorted(seen) == sorted(record for records in log.values() for record in records)
     assert [each.time for each in seen] == sorted(each.time for each in seen)
+
+
+spans = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(1, 9)).map(lambda each: (each[0], sum(each))), min_size=1
+)
+
+
+@given(spans, st.integers(0, 40), st.integers(0, 40))
+def test_spans_are_joined_and_clipped_without_losing_an_offset(
+    given_spans: list[tuple[int, int]], first: int, stop: int
+) -> None:
+    place = ("runs", 0)
+    offsets = {offset for span in given_spans for offset in range(*span)}
+    disjoint = joined(given_spans)
+    assert [offset for span in disjoint for offset in range(*span)] == sorted(offsets)
+    assert all(a[1] < b[0] for a, b in pairwise(disjoint))
+    kept = clipped({place: disjoint}, {place: first}, {place: stop}).get(place, [])
+    assert {offset for span in kept for offset in range(*span)} == {o for o in offsets if first <= o < stop}
+
+
+def test_a_page_that_is_empty_may_be_complete() -> None:
+    assert Page([], {}).complete({})
+    assert Page([], {}).share({}) == 1.0
 
 
 def test_an_event_is_shown_with_its_place_and_its_actor() -> None:
@@ -69,7 +96,7 @@ def test_metrics_are_summarised_unless_points_are_wanted() -> None:
     sealed = Sealer(uuid7(), "metrics").seal(calls, ("run", RUN), count=2)
     summary = logged_event(record("metrics", 0, 0, sealed))
     assert summary is not None
-    assert summary.data == {"keys": ["loss", "acc"], "calls": 2, "points": 3}
+    assert summary.data == {"keys": ["loss", "acc"], "calls": 2, "points": 3, "steps": (1, 1)}
     full = logged_event(record("metrics", 0, 0, sealed), points=True)
     assert full is not None
     assert full.data["logged"] == [

@@ -15,7 +15,8 @@ from speech_experiment_api.responses import json_response
 from speech_experiment_api.routing import Routes, mount
 from speech_experiment_api.settings import ApiSettings
 
-PUBLIC = {"/healthz", "/readyz", "/metrics", "/", "/docs", "/api/v1/openapi.json"}
+PUBLIC = {"/healthz", "/readyz", "/metrics", "/docs", "/api/v1/openapi.json", "/api/v1/session"}
+PUBLIC |= {"/", "/{view:view}", "/assets/{name}"}  # the page, which asks with its session
 
 
 async def _size(request: Request) -> Response:

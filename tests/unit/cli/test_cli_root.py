@@ -28,6 +28,8 @@ COMMANDS = [
     "runs",
     "show",
     "compare",
+    "measurements",
+    "measure",
     "tail",
     "verify",
     "sync",

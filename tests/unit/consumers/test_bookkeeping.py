@@ -5,9 +5,10 @@ from uuid import UUID
 import pytest
 
 from speech_experiment_consumers.dead_letters import RUN, WINDOW, PoisonGuard
-from speech_experiment_consumers.intake import Accepted, Letter, origin, take_in
+from speech_experiment_consumers.intake import Accepted, Letter, take_in
 from speech_experiment_consumers.positions import Position, advance, fresh, record_hash
 from speech_experiment_consumers.sink import Incoming, PoisonLimit, PositionGap
+from speech_experiment_projections.reading import origin
 from speech_experiment_schemas import Sealer
 from speech_experiment_schemas.control import WorkspaceCreated
 from speech_experiment_schemas.envelope import encode_payload

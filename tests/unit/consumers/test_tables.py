@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from speech_experiment_consumers.sql import microseconds, moment
 from speech_experiment_consumers.tables import Table
+from speech_experiment_projections.ledger import Entry
+from speech_experiment_schemas.producers import ProducerOpened
 
 TABLE = Table(
     "things",
@@ -67,3 +70,25 @@ def test_rows_are_deleted_by_their_keys() -> None:
 def test_times_keep_their_microseconds() -> None:
     for time in (0, 1, 1_795_465_814_635_926, 253_370_764_799_999_999):
         assert microseconds(moment(time)) == time
+
+
+def test_a_row_of_the_ledger_has_a_value_for_each_column_and_comes_back() -> None:
+    from speech_experiment_consumers import ledger_store
+
+    names = [name for name, _ in ledger_store._FIELDS]
+    assert len(set(names)) == len(names)
+    for opened in (ProducerOpened(attempt=2, rank=3, launch="job/0"), ProducerOpened(), None):
+        entry = Entry(
+            producer=UUID(int=1),
+            subject=("run", UUID(int=2)),
+            run=UUID(int=2),
+            partition=0,
+            first_offset=1,
+            last_offset=2,
+            first_seen=3_000_000,
+            last_seen=4_000_000,
+            opened=opened,
+            last_call=5,
+        )
+        row = dict(zip(names, ledger_store._row(entry), strict=True))
+        assert ledger_store._entry(row) == entry

@@ -57,7 +57,7 @@ def test_a_store_that_is_elsewhere_is_not_started(tmp_path: Path, monkeypatch: p
 def test_consumers_share_processes_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CONSUMERS_VARIABLE, raising=False)
     names = {name for group in consumer_groups() for name in group}
-    assert names == {"metadata", "metrics", "artifacts", "control"}
+    assert names == {"metadata", "metrics", "scores", "artifacts", "control"}
     monkeypatch.setenv(CONSUMERS_VARIABLE, "metrics;metadata,artifacts,control")
     assert consumer_groups() == (("metrics",), ("metadata", "artifacts", "control"))
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from speech_experiment_projections import exact
 from speech_experiment_projections.metrics import Piece, Series
 from speech_experiment_projections.summaries import Summary
 from speech_experiment_schemas.ids import key_hash, producer_hash, run_hash
@@ -116,7 +117,7 @@ def _single(series: Series, step: int | None, time: int, seq: int, offset: int, 
         min_step=where,
         max=number,
         max_step=where,
-        sum=0.0 if number is None else number,
+        sum=0 if number is None else exact.of_float(number),
     )
 
 
@@ -124,7 +125,7 @@ def _add(known: Summary, one: Summary) -> Summary:
     fields: dict[str, object] = {
         "points": known.points + 1,
         "nans": known.nans + one.nans,
-        "sum": known.sum + one.sum,
+        "sum": exact.add(known.sum, one.sum),
     }
     if _number(one.last_step) >= _number(known.last_step):
         fields |= {
@@ -145,15 +146,5 @@ def _number(step: int | None) -> int:
 
 
 def comparable(summary: Summary) -> tuple[object, ...]:
-    """With NaN equal to NaN, 0.0 to -0.0, and the sum rounded as far as its order may change it."""
-    fields = summary._asdict()
-    total = fields.pop("sum")
-    rounded = (
-        total
-        if total in (float("inf"), float("-inf")) or isnan(total) or abs(total) > 1e200
-        else round(total, 6)
-    )
-    return (
-        *(repr(value + 0.0) if isinstance(value, float) else value for value in fields.values()),
-        repr(rounded + 0.0),
-    )
+    """With NaN equal to NaN; where a value is the last one, 0.0 equal to -0.0."""
+    return tuple(repr(value + 0.0) if isinstance(value, float) else value for value in summary)

@@ -23,6 +23,7 @@ from speech_experiment_schemas.envelope import encode
 from speech_experiment_schemas.metrics import pack_calls
 from speech_experiment_schemas.producers import ProducerClosed, ProducerOpened
 from speech_experiment_schemas.runs import RunResumed
+from speech_experiment_schemas.stamps import stamp
 
 RUN = UUID(int=7)
 SUBJECT = ("run", RUN)
@@ -37,8 +38,14 @@ def prepared(
     ledger: Ledger | None = None,
     colliding: Sequence[str | UUID] = (),
     resumes: Resumes | None = None,
+    workspaces: Sequence[str] = (),
 ) -> Prepared:
-    taken = [Incoming("metrics", 0, i, 1_000, RUN.bytes, record, []) for i, record in enumerate(records)]
+    """workspaces: of the records' keys, the default one for all when there are none."""
+    headers = [stamp("key:a", workspace) for workspace in workspaces] or [[]] * len(records)
+    taken = [
+        Incoming("metrics", 0, i, 1_000, RUN.bytes, record, stamps)
+        for i, (record, stamps) in enumerate(zip(records, headers, strict=True))
+    ]
     accepted = [each for each in (take_in(record, 1) for record in taken) if isinstance(each, Accepted)]
     assert len(accepted) == len(records)
     place = Place("metrics", 1, "metrics", 1, "cluster")
@@ -147,6 +154,30 @@ def test_a_sequence_number_at_the_end_of_the_range_is_parked() -> None:
 def test_a_name_with_another_ones_hash_is_parked(name: str | UUID) -> None:
     made = prepared([Sealer(UUID(int=1), "metrics").seal(logged(1.0), SUBJECT)], colliding=[name])
     assert [letter.reason for letter in made.books.letters] == ["collision"]
+
+
+def test_another_workspaces_points_openings_and_numbers_are_parked() -> None:
+    owner, stranger, double = (Sealer(UUID(int=n), "metrics") for n in (1, 2, 1))
+    records = [
+        owner.seal(ProducerOpened(), SUBJECT),
+        stranger.seal(ProducerOpened(rank=5), SUBJECT),
+        double.seal(ProducerOpened(rank=5), SUBJECT),
+        double.seal(logged(66.0), SUBJECT),
+        stranger.seal(logged(77.0), SUBJECT),
+        owner.seal(logged(1.0), SUBJECT),
+        stranger.seal(RunResumed(attempt=2, from_step=0), SUBJECT),
+    ]
+    workspaces = ["team" if place in (0, 5) else "strangers" for place in range(7)]
+    made = prepared(records, workspaces=workspaces)
+    assert [(each.incoming.offset, each.reason) for each in made.books.letters] == [
+        (offset, "forbidden") for offset in (1, 2, 3, 4, 6)
+    ]
+    assert made.rows is not None
+    assert made.rows.value.tolist() == [1.0]
+    assert (made.resumes, made.recompute) == ([], frozenset())
+    assert [series.rank for series in made.summaries.series] == [0]
+    [entry] = made.books.ledger.entries.values()
+    assert (entry.workspace, entry.received) == ("team", ((0, 2),))
 
 
 def test_small_batches_are_followed_by_a_pause_and_full_ones_by_none() -> None:

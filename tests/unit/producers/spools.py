@@ -16,8 +16,10 @@ from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.metrics import Call, MetricsLogged, unpack_calls
 from speech_experiment_schemas.producers import ProducerOpened
 from speech_experiment_tracker.config import OnFull
+from speech_experiment_tracker.drain.journal import BOOK, Book
 from speech_experiment_tracker.drain.lanes import Lane
 from speech_experiment_tracker.spool.files import boot_id
+from speech_experiment_tracker.spool.places import DRAIN, Place
 from speech_experiment_tracker.spool.producers import Producer
 
 
@@ -26,7 +28,7 @@ def opening(producer: Producer, stream: str) -> Iterable[msgspec.Struct]:
 
 
 def make_producer(
-    spool: Path, run: UUID | None = None, *, target: str | None = None, **options: Any
+    spool: Path, run: UUID | None = None, *, target: str | None = None, capture: bool = False, **options: Any
 ) -> Producer:
     meta = {
         "role": "trainer",
@@ -34,7 +36,7 @@ def make_producer(
         "child": False,
         "boot": boot_id(),
         "target": target,
-        "capture": False,
+        "capture": capture,
     }
     return Producer(spool, run or uuid7(), meta=meta, opening=opening, **options)
 
@@ -52,9 +54,21 @@ def no_contents(lane: Lane, artifact: object) -> None:
     return None
 
 
-def drained(folder: Path, run: UUID, producer: UUID, stream: str, *, dead: bool = True) -> list[Envelope]:
+def book_of(place: Place) -> Book:
+    """The book that a drain would keep in a producer's folder."""
+    folder = place.folder / DRAIN
+    folder.mkdir(exist_ok=True)
+    return Book(folder / f"events{BOOK}")
+
+
+def lane_of(producer: Producer, stream: str = "metrics") -> Lane:
+    place = producer.place
+    return Lane(place, producer.run, producer.id, stream, no_contents, book_of(place))
+
+
+def drained(place: Place, run: UUID, producer: UUID, stream: str, *, dead: bool = True) -> list[Envelope]:
     """Everything sealed of a stream, checked by the server's validator, in order."""
-    lane = Lane(folder, run, producer, stream, no_contents)
+    lane = Lane(place, run, producer, stream, no_contents, book_of(place))
     while lane.advance(dead=dead) and not lane.closed:
         pass
     records = [sealed.record for sealed in lane.journal.waiting]
@@ -91,11 +105,13 @@ def in_threads(count: int, work: Any) -> None:
 
 __all__ = [
     "OnFull",
+    "book_of",
     "calls_of",
     "decode",
     "drained",
     "has_no_holes",
     "in_threads",
+    "lane_of",
     "make_producer",
     "producer_in",
 ]

@@ -11,18 +11,18 @@ import pytest
 from speech_experiment_schemas.catalogue import decode_payload
 from speech_experiment_schemas.envelope import digest
 from speech_experiment_schemas.producers import SeqVoided
-from speech_experiment_schemas.runs import RunNoted
+from speech_experiment_schemas.runs import RunEnvironment, RunNoted
+from speech_experiment_tracker.drain.care import Carer, Environments
 from speech_experiment_tracker.drain.couriers import Courier
-from speech_experiment_tracker.drain.journal import read_ack
-from speech_experiment_tracker.drain.lanes import Lane
 from speech_experiment_tracker.drain.office import Office
 from speech_experiment_tracker.drain.targets import Target, save_target
+from speech_experiment_tracker.spool.page import read_ack
 from speech_experiment_tracker.spool.producers import Producer
 from speech_experiment_tracker.transports.base import DeliveryError
 from speech_experiment_tracker.transports.http import HttpTransport
 
 from .gateway import Gateway
-from .spools import calls_of, has_no_holes, make_producer, no_contents
+from .spools import calls_of, has_no_holes, lane_of, make_producer
 
 
 def until(condition: Callable[[], object], office: Office, seconds: float = 10.0) -> None:
@@ -39,10 +39,6 @@ def log_calls(producer: Producer, count: int, first: int = 0) -> None:
         producer.metrics.log_checked(("loss",), (float(number),), number, None, 1)
 
 
-def lane_of(producer: Producer, stream: str = "metrics") -> Lane:
-    return Lane(producer.folder, producer.run, producer.id, stream, no_contents)
-
-
 def test_a_finished_run_is_delivered_in_order_and_its_folder_removed(
     tmp_path: Path, gateway: Gateway
 ) -> None:
@@ -52,7 +48,7 @@ def test_a_finished_run_is_delivered_in_order_and_its_folder_removed(
     producer.close("finished")
     producer.release()
     office = Office(tmp_path, Target(gateway.url))
-    until(lambda: not producer.folder.parent.exists(), office)
+    until(lambda: not producer.place.folder.exists(), office)
     office.close()
     metrics = [record for record in gateway.records if record.stream == "metrics"]
     assert has_no_holes(metrics)
@@ -67,13 +63,13 @@ def test_a_live_run_is_delivered_while_it_goes_on(tmp_path: Path, gateway: Gatew
     office = Office(tmp_path, Target(gateway.url))
     for number in range(3):
         log_calls(producer, 1, number)
-        until(lambda: read_ack(producer.folder, "metrics").seq == producer.metrics.seq, office)
-    assert read_ack(producer.folder, "metrics").positions == [(0, 9)]
+        until(lambda: read_ack(producer.place, "metrics").seq == producer.metrics.seq, office)
+    assert read_ack(producer.place, "metrics").positions == [(0, 9)]
     producer.close("finished")
-    until(lambda: read_ack(producer.folder, "metrics").closed, office)
-    assert producer.folder.exists()  # its writer still looks at the acknowledgements
+    until(lambda: read_ack(producer.place, "metrics").closed, office)
+    assert producer.place.page.exists()  # its writer still looks at the acknowledgements
     producer.release()
-    until(lambda: not producer.folder.exists(), office)
+    until(lambda: not producer.place.page.exists(), office)
     office.close()
 
 
@@ -107,7 +103,7 @@ def test_a_courier_that_dies_before_the_answer_sends_the_same_bytes_again(
     Courier(HttpTransport(gateway.url)).round([(first, False)])  # delivered and acknowledged
     log_calls(producer, 5, 5)
     first.advance(dead=False)
-    first.journal.sync()
+    first.journal.book.sync()
     lost = [sealed.record for sealed in first.journal.waiting]
     first.close()
     again = lane_of(producer)
@@ -199,7 +195,7 @@ def test_a_killed_writer_is_closed_as_lost(tmp_path: Path, gateway: Gateway) -> 
     producer.emit(RunNoted(notes="last words"))
     producer.release()  # as the kernel does for a process that was killed
     office = Office(tmp_path, Target(gateway.url))
-    until(lambda: not producer.folder.exists(), office)
+    until(lambda: not producer.place.page.exists(), office)
     office.close()
     closed = [decode_payload(record) for record in gateway.records if record.type == "producer.closed"]
     assert [each.reason for each in closed] == ["lost", "lost"]  # type: ignore[union-attr]
@@ -211,12 +207,12 @@ def test_two_offices_never_deliver_the_same_folder(tmp_path: Path, gateway: Gate
     first, second = Office(tmp_path, Target(gateway.url)), Office(tmp_path, Target(gateway.url))
     until(lambda: gateway.records, first)
     second.visit()
-    assert producer.folder in first.folders
-    assert producer.folder not in second.folders
+    assert producer.place in first.producers
+    assert producer.place not in second.producers
     first.close()
     producer.close("finished")
     producer.release()
-    until(lambda: not producer.folder.exists(), second)
+    until(lambda: not producer.place.page.exists(), second)
     second.close()
     assert has_no_holes([record for record in gateway.records if record.stream == "metrics"])
 
@@ -230,10 +226,50 @@ def test_a_backlog_travels_in_large_records(tmp_path: Path, gateway: Gateway) ->
     producer.release()
     office = Office(tmp_path, Target(gateway.url))
     start = time.monotonic()
-    until(lambda: not producer.folder.exists(), office, 30)
+    until(lambda: not producer.place.page.exists(), office, 30)
     office.close()
     records = [record for record in gateway.records if record.type == "metrics.logged"]
     assert sum(record.count for record in records) == 30_000
     assert len(records) <= 12
     assert max(len(record.data) for record in records) < 900_000
     assert time.monotonic() - start < 10
+
+
+def test_a_run_that_is_delivered_before_its_environment_is_known_gets_it_all_the_same(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer: list[tuple[bool, RunEnvironment | None]] = [(False, None)]
+    monkeypatch.setattr(Environments, "get", lambda self, meta: answer[0])
+    producer = make_producer(tmp_path, target=save_target(tmp_path, Target(gateway.url)), capture=True)
+    log_calls(producer, 1)
+    producer.close("finished")
+    producer.release()
+    carer = Carer(tmp_path)
+    deadline = time.monotonic() + 20
+    while carer.visit() and time.monotonic() < deadline:
+        carer.care()
+        if not any(each.meta.role == "trainer" for each in carer.producers.values()):
+            answer[0] = (True, RunEnvironment(host="node"))
+        time.sleep(0.02)
+    carer.close()
+    assert [record.type for record in gateway.records].count("run.environment") == 1
+
+
+def test_while_a_server_is_away_the_environment_of_a_dead_run_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Environments, "get", lambda self, meta: (True, RunEnvironment(host="node")))
+    producer = make_producer(
+        tmp_path, target=save_target(tmp_path, Target("http://127.0.0.1:1")), capture=True
+    )
+    log_calls(producer, 1)
+    carer = Carer(tmp_path)
+    for visit in range(30):
+        carer.visit()
+        carer.care()
+        if visit == 3:
+            producer.close("finished")
+            producer.release()
+        time.sleep(0.02)
+    assert [each.meta.role for each in carer.producers.values()] == ["trainer", "drain"]
+    carer.close()

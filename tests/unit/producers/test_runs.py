@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -22,8 +23,16 @@ import pytest
 from speech_experiment_schemas.artifacts import ArtifactLogged
 from speech_experiment_schemas.catalogue import decode_payload
 from speech_experiment_schemas.producers import ProducerOpened
-from speech_experiment_schemas.runs import RunConfigured, RunFailed, RunOutput, RunStarted, RunTagged
+from speech_experiment_schemas.runs import (
+    RunConfigured,
+    RunEnvironment,
+    RunFailed,
+    RunOutput,
+    RunStarted,
+    RunTagged,
+)
 from speech_experiment_tracker import Client, Run, TrackerError
+from speech_experiment_tracker.drain.care import REMEMBERED, Environments
 from speech_experiment_tracker.spool_status import spool_status
 from speech_experiment_tracker.sync import sync
 
@@ -208,6 +217,30 @@ def test_sigterm_cancels_the_run_and_still_kills_the_process(gateway: Gateway) -
     until(lambda: types(gateway, "metrics")[-1] == "producer.closed")
 
 
+def test_no_call_returns_unkept_while_sigterm_ends_the_run(gateway: Gateway, tmp_path: Path) -> None:
+    returned = tmp_path / "returned"
+    process = script(
+        gateway,
+        f"""
+        file = os.open({str(returned)!r}, os.O_CREAT | os.O_WRONLY)
+        close = run._producer.close
+        run._producer.close = lambda how: (close(how), time.sleep(0.5))  # the process dies this much later
+        print("ready", flush=True)
+        for step in range(1 << 40):
+            run.log_metrics({{"x": 1}}, step=step)
+            os.pwrite(file, b"%d" % step, 0)
+            time.sleep(0.001)
+        """,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.2)
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
+    until(lambda: types(gateway, "metrics")[-1] == "producer.closed")
+    assert max(call[0] for call in calls_of(gateway.records)) >= int(returned.read_text())
+
+
 def test_a_killed_script_is_closed_by_its_drain(gateway: Gateway) -> None:
     process = script(gateway, "run.log_metrics({'x': 1}, step=1)\nos.kill(os.getpid(), signal.SIGKILL)")
     process.wait(20)
@@ -390,3 +423,26 @@ def test_a_large_file_on_another_disk_is_copied_in_the_background(gateway: Gatew
         assert run.finish(timeout=30)
     assert [len(blob) for blob in gateway.blobs.values()] == [17 << 20]
     assert [a.path for a in payloads(gateway, ArtifactLogged)] == ["large.pt"]
+
+
+def test_a_lock_that_the_script_inherited_is_free_when_the_script_has_ended(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEECH_TRACKER_DRAIN_LINGER", "20")
+    lock = os.open(tmp_path / "gpu.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    process = script(gateway, "print(run.flush(timeout=20)); run.finish()", pass_fds=(lock,))
+    os.close(lock)
+    assert "True" in process.communicate(timeout=40)[0]
+    with (tmp_path / "gpu.lock").open() as again:
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_drain_forgets_the_environments_of_processes_long_gone() -> None:
+    environments = Environments()
+    for pid in range(10 * REMEMBERED):
+        environments._known[pid] = RunEnvironment(host="node")
+        environments._started.add(pid)
+        environments._forget_oldest()
+    assert len(environments._known) < REMEMBERED
+    assert environments._started == set(environments._known)

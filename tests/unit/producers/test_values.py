@@ -26,6 +26,7 @@ from speech_experiment_tracker.media import figure_bytes, json_bytes, png, wav_b
 from speech_experiment_tracker.output import Capture, Lines
 from speech_experiment_tracker.queries import Frame, flat
 from speech_experiment_tracker.run import merge
+from speech_experiment_tracker.spool.places import Place
 from speech_experiment_tracker.tree import plain
 from speech_experiment_tracker.values import microseconds, number, whole
 
@@ -158,14 +159,14 @@ def test_small_files_are_copied_and_large_ones_linked(tmp_path: Path) -> None:
     small.write_bytes(b"x")
     with large.open("wb") as file:
         file.truncate(17 << 20)
-    copied, linked = place_for(tmp_path, 1), place_for(tmp_path, 2)
+    copied, linked = place_for(Place(tmp_path, "p"), 1), place_for(Place(tmp_path, "p"), 2)
     assert take(small, copied) is not None
     assert take(large, linked) is not None
     assert copied.stat().st_nlink == 1
     assert linked.stat().st_ino == large.stat().st_ino
     with pytest.raises(TrackerError, match="cannot be read"):
-        take(tmp_path / "nothing", place_for(tmp_path, 3))
-    assert copy(small, place_for(tmp_path, 4)).size == 1
+        take(tmp_path / "nothing", place_for(Place(tmp_path, "p"), 3))
+    assert copy(small, place_for(Place(tmp_path, "p"), 4)).size == 1
 
 
 def test_names_and_places_of_uris() -> None:

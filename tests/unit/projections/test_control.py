@@ -3,9 +3,12 @@ from __future__ import annotations
 from uuid import UUID
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from speech_experiment_projections import control
 from speech_experiment_projections.artifacts import artifact_row, path_of
+from speech_experiment_projections.audit import act
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_schemas import Sealer
 from speech_experiment_schemas.artifacts import ArtifactLogged
@@ -19,6 +22,7 @@ from speech_experiment_schemas.control import (
     WorkspaceCreated,
 )
 from speech_experiment_schemas.ids import uuid7
+from speech_experiment_schemas.producers import ProducerOpened
 from speech_experiment_schemas.validate import read
 
 SUBJECT = UUID(int=11)
@@ -71,6 +75,55 @@ def test_a_restored_subject_is_not_deleted() -> None:
     assert deleted is not None
     assert deleted[:3] == ("run", SUBJECT, "w")
     assert control.deletion(deleted, event(SubjectRestored(), "run", 1)) is None
+
+
+def _periods(events: list[Recorded]) -> list[control.DeletionPeriod]:
+    found: dict[int, control.DeletionPeriod] = {}
+    current = None
+    for recorded in events:
+        for period in control.periods(current, recorded):
+            found[period.from_offset] = period
+            current = period if period.to_offset is None else None
+    return list(found.values())
+
+
+@given(st.lists(st.booleans(), max_size=12))
+def test_the_periods_tell_at_every_offset_what_the_fold_told_there(deletes: list[bool]) -> None:
+    said = [SubjectDeleted(reason=f"{i}") if each else SubjectRestored() for i, each in enumerate(deletes)]
+    events = [event(payload, "run", offset) for offset, payload in enumerate(said)]
+    periods = _periods(events)
+    state = None
+    for recorded in events:
+        state = control.deletion(state, recorded)
+        at = recorded.offset
+        holding = [p for p in periods if p.from_offset <= at and (p.to_offset is None or p.to_offset > at)]
+        assert [(p.deleted_at, p.reason) for p in holding] == (
+            [] if state is None else [(state.deleted_at, state.reason)]
+        )
+
+
+def test_a_period_says_who_ended_it_and_a_second_deletion_begins_another() -> None:
+    events = [
+        event(SubjectDeleted(reason="a"), "run", 1),
+        event(SubjectDeleted(reason="b"), "run", 5),
+        event(SubjectRestored(), "run", 7),
+        event(SubjectRestored(), "run", 8),
+    ]
+    first, second = _periods(events)
+    assert (first.to_offset, first.restored_at) == (5, None)
+    assert (second.to_offset, second.restored_at, second.restored_by) == (7, 1_007, "key:a")
+
+
+def test_an_act_keeps_the_reason_and_no_secret() -> None:
+    made = act(event(KEY, "key", 3))
+    assert made is not None
+    assert (made.offset, made.type, made.kind, made.actor) == (3, "key.created", "key", "key:a")
+    assert KEY.sha256 not in made.details
+    assert '"hint":"wxyz"' in made.details
+    deleted = act(event(SubjectDeleted(reason="typo\0"), "run"))
+    assert deleted is not None
+    assert (deleted.reason, deleted.details) == ("typo␀", "{}")
+    assert act(event(ProducerOpened(role="service"), "workspace")) is None
 
 
 def test_an_artifact_row_says_where_the_bytes_are() -> None:

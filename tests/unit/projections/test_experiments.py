@@ -17,6 +17,7 @@ from speech_experiment_schemas.experiments import (
     ExperimentRenamed,
     ExperimentUpdated,
 )
+from speech_experiment_schemas.ids import experiment_id
 from speech_experiment_schemas.runs import RunStarted
 from tests.unit.projections.logs import (
     EXPERIMENT,
@@ -94,3 +95,17 @@ def test_another_workspace_is_refused() -> None:
     (raw,) = seal(("experiment", EXPERIMENT), [(1, ExperimentRenamed(name="Mine now"))])
     with pytest.raises(Refused):
         experiments.evolve(folded(ExperimentCreated(name="A")), record(raw, 9, workspace="elsewhere"))
+
+
+def test_a_strangers_run_does_not_take_an_experiment_that_is_still_to_come() -> None:
+    subject = experiment_id("team", "Conformer")
+    [started] = seal(("run", RUN), [(0, RunStarted(experiment=subject, experiment_name="mine", name="r"))])
+    strange = record(started, 0, workspace="strangers")
+    placeholder = experiments.of_run(strange, strange.payload)  # type: ignore[arg-type]
+    [created] = seal(("experiment", subject), [(0, ExperimentCreated(name="Conformer", task="asr"))])
+    born = experiments.evolve(placeholder, record(created, 1, workspace="team"))
+    assert (born.workspace, born.name, born.birth_name) == ("team", "Conformer", "Conformer")
+    with pytest.raises(Refused):
+        experiments.evolve(placeholder, record(created, 1, workspace="others"))
+    with pytest.raises(Refused):
+        experiments.evolve(born, record(created, 2, workspace="strangers"))

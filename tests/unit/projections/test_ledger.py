@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from itertools import pairwise
 from uuid import UUID
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_experiment_projections import ledger
 from speech_experiment_projections.recorded import Recorded
+from speech_experiment_projections.refusal import Refused
 from speech_experiment_schemas.envelope import Envelope, encode_payload
 from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.producers import ProducerClosed, ProducerOpened, SeqVoided
+from speech_experiment_schemas.runs import RunTagged
+from tests.unit.projections.logs import admitted, seal
 
 RUN, PRODUCER = UUID(int=1), UUID(int=2)
 CALLS = 40
@@ -103,3 +108,60 @@ def test_delivery_names_the_holes() -> None:
     assert ledger.delivery(((0, 3),), (), None).verdict == "open"
     assert ledger.delivery(((1, 3),), (), None).missing == [(0, 0)]
     assert ledger.delivery((), (), 0).verdict == "missing"
+
+
+def test_the_first_opening_of_a_producer_holds() -> None:
+    log: list[tuple[int, msgspec.Struct]] = [
+        (0, RunTagged(tags={"a": "1"})),
+        (0, ProducerOpened(rank=1)),
+        (0, ProducerOpened(rank=2)),
+    ]
+    entry = None
+    for event in admitted(seal(("run", RUN), log)):
+        entry = ledger.evolve(entry, event)
+    assert entry is not None
+    assert entry.opened is not None
+    assert (entry.opened.rank, entry.opened_offset) == (1, 1)
+
+
+def said(offset: int, workspace: str, *, run: UUID = RUN, seq: int = 0, stream: str = "metrics") -> Recorded:
+    changed = msgspec.structs.replace(envelope(seq, 1), subject=("run", run), stream=stream)
+    return Recorded(changed, ProducerOpened(), 0, offset, offset, None, workspace, ())
+
+
+def take(accounts: ledger.Accounts, recorded: Recorded) -> ledger.Intervals:
+    recorded = recorded._replace(accepted=accounts.admit(recorded))
+    if recorded.accepted:
+        accounts.record(recorded)
+    return recorded.accepted
+
+
+def test_a_run_belongs_to_the_workspace_of_its_first_record() -> None:
+    accounts = ledger.Accounts()
+    assert take(accounts, said(0, "team"))
+    for stranger in (said(1, "strangers"), said(2, "strangers", seq=7)):
+        with pytest.raises(Refused, match="belongs to another workspace") as refused:
+            accounts.admit(stranger)
+        assert refused.value.reason == "forbidden"
+    assert take(accounts, said(3, "team", seq=7)) == ((7, 8),)
+    assert [entry.workspace for entry in accounts.entries.values()] == ["team"]
+
+
+@pytest.mark.parametrize("stranger_first", [False, True])
+def test_numbers_under_another_ones_producer_id_are_counted_apart(stranger_first: bool) -> None:
+    """Whichever is read first: partitions have no order among each other."""
+    accounts = ledger.Accounts()
+    pair = [said(0, "team"), said(0, "strangers", run=UUID(int=9))]
+    for each in reversed(pair) if stranger_first else pair:
+        assert take(accounts, each) == ((0, 1),)
+    assert take(accounts, said(1, "team")) == ()
+    assert accounts.owners == {RUN: "team", UUID(int=9): "strangers"}
+
+
+def test_what_the_server_says_in_control_is_one_account() -> None:
+    accounts = ledger.Accounts()
+    take(accounts, said(0, "team", stream="control"))
+    take(accounts, said(1, "others", run=UUID(int=9), seq=1, stream="control"))
+    [entry] = accounts.entries.values()
+    assert entry.received == ((0, 2),)
+    assert not accounts.owners

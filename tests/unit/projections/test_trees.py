@@ -5,9 +5,10 @@ from math import inf, nan
 from typing import Any
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from speech_experiment_projections.texts import clean_text, to_json
-from speech_experiment_projections.trees import Param, merge, params
+from speech_experiment_projections.trees import Param, merge, param_at, params
 from tests.unit.projections.logs import configs
 
 
@@ -47,3 +48,15 @@ def test_json_has_names_for_what_it_cannot_hold() -> None:
     text = to_json({"a\0": [nan, inf, -inf], "b": {1: "x\0y"}})
     assert json.loads(text) == {"a␀": ["NaN", "Infinity", "-Infinity"], "b": {"1": "x␀y"}}
     assert clean_text("a\0b") == "a␀b"
+
+
+@given(configs, st.data())
+def test_a_param_alone_is_that_of_all_params(config: dict[str, Any], data: st.DataObject) -> None:
+    known = params(config)
+    key = data.draw(st.sampled_from([*known, "a.b", "a", ""]))
+    assert repr(param_at(config, key)) == repr(known.get(key))
+
+
+def test_keys_with_dots_in_them_are_found_as_they_are_flattened() -> None:
+    config = {"a.b": {"c": 1}, "a": {"b": {"c": 2}, "b.c": 3}, "a.b.c": 4, "x\0": {"y": 5}}
+    assert all(param_at(config, key) == param for key, param in params(config).items())

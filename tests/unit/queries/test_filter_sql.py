@@ -21,7 +21,7 @@ from speech_experiment_api.queries.syntax import FilterError, Term
 from speech_experiment_api.queries.visibility import Scope
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-TABLES = Tables.of({"metadata": 3, "metrics": 2, "artifacts": 1, "control": 1})
+TABLES = Tables.of({"metadata": 3, "metrics": 2, "scores": 1, "artifacts": 1, "control": 1})
 
 
 def compiled(text: str, probing: bool = False) -> tuple[str, list[object]]:
@@ -113,7 +113,7 @@ def test_running_without_a_sign_of_life_has_lost_contact() -> None:
         ("metrics.val_wer.step", "s.last_step"),
         ("metrics['val_wer.min']", "s.last_value"),
         ("metrics['a/b'].count", "s.count"),
-        ("metrics.a.b.mean", "s.sum_value / nullif(s.count - s.nans, 0)"),
+        ("metrics.a.b.mean", "s.sum_value::float8 / nullif(s.count - s.nans, 0)"),
     ],
 )
 def test_statistics_of_a_metric(path: str, column: str) -> None:
@@ -185,7 +185,7 @@ def test_no_text_of_a_user_reaches_the_sql(text: str) -> None:
         f"order by params[{quoted}], tags[{quoted}] desc, wer[{quoted}], metrics[{quoted}]"
     )
     plain = everywhere.replace(quoted, "'harmless'")
-    cursor = Cursor(TABLES.versions, b"", (1.0, text, text, 2.0, 3.0), UUID(int=1).bytes)
+    cursor = Cursor(TABLES.lines, b"", (1.0, text, text, 2.0, 3.0), UUID(int=1).bytes)
     hostile, harmless = (
         Planner(TABLES, Question(parse_filter(each), Scope("default"), NOW)) for each in (everywhere, plain)
     )
@@ -216,7 +216,7 @@ def test_every_bound_value_is_used() -> None:
         "order by status, wer['x']",
         "a.b",
     ]
-    cursor = Cursor(TABLES.versions, b"", (1.0, None), UUID(int=1).bytes)
+    cursor = Cursor(TABLES.lines, b"", (1.0, None), UUID(int=1).bytes)
     for text in filters[:3]:
         planner = Planner(TABLES, Question(parse_filter(text), Scope("default"), NOW))
         for phase in planner.phases(None):

@@ -160,11 +160,12 @@ ONE = {
 
 
 def test_curves_as_json_name_what_json_has_no_numbers_for() -> None:
-    answer = msgspec.json.decode(json_body(points_of(ONE, (RUN,), ("loss",)), many=False))
+    answer = msgspec.json.decode(json_body(points_of(ONE, (RUN,), ("loss",)), many=False, vector="v"))
     assert answer == {
         "curves": {
             "loss": {"step": [None, 5, 6], "value": ["NaN", "Infinity", 0.25], "time": [1.0, 2.0, 3.5]}
-        }
+        },
+        "vector": "v",
     }
 
 
@@ -173,7 +174,9 @@ def test_several_runs_and_keys_are_told_apart() -> None:
         "run": pa.array([run_hash(RUN), run_hash(OTHER), run_hash(OTHER)], pa.uint64()),
         "key": pa.array([key_hash("a"), key_hash("a"), key_hash("b")], pa.uint64()),
     } | ONE
-    answer = msgspec.json.decode(json_body(points_of(columns, (RUN, OTHER), ("a", "b")), many=True))
+    answer = msgspec.json.decode(
+        json_body(points_of(columns, (RUN, OTHER), ("a", "b")), many=True, vector="v")
+    )
     assert answer["runs"][str(RUN)]["curves"].keys() == {"a"}
     assert answer["runs"][str(OTHER)]["curves"]["b"]["step"] == [6]
 
@@ -189,7 +192,10 @@ def test_curves_as_arrow() -> None:
 
 def test_no_points_at_all() -> None:
     empty = {name: column[:0] for name, column in ONE.items()}
-    assert json_body(points_of(empty, (RUN,), ("loss",)), many=False) == b'{"curves":{}}'
+    assert (
+        json_body(points_of(empty, (RUN,), ("loss",)), many=False, vector="v")
+        == b'{"curves":{},"vector":"v"}'
+    )
     assert (
         pa.ipc.open_stream(arrow_body(points_of(empty, (RUN,), ("loss",)), many=False)).read_all().num_rows
         == 0
