@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+comma := ,
+PAGE := api/speech_experiment_api/static/index.html
+PAGE_SOURCES := $(shell find api/page -name node_modules -prune -o -type f -print)
 
-.PHONY: help install run test check format bench chaos clean
+.PHONY: help install page run test test-page check check-tools format bench chaos soak clean
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -15,13 +18,23 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -e '.[dev]'
 	@touch $(STAMP)
 
-install: $(STAMP)  ## create .venv and install everything into it
+$(PAGE): $(PAGE_SOURCES) | $(STAMP)
+	@echo "· building the web page"
+	@$(BIN)/python api/page/build.py
+
+page: $(PAGE)  ## build the web page, if its sources are newer
+
+install: $(STAMP)  ## create .venv and install everything into it, and build the web page
+	@$(MAKE) --no-print-directory -s page || echo "· everything but the web page is there; \`make page\` tries again"
 
 run: install  ## start the embedded stack, run the demo, stay up until Ctrl-C
 	@$(BIN)/speech-tracker up --demo
 
 test: install  ## all tests, on real Kafka, Postgres, ClickHouse (chDB) and S3
 	@$(BIN)/python -m pytest
+
+test-page: install  ## tests of the web page alone: its logic, its server, and the page in Chromium
+	@$(BIN)/python -m pytest tests/unit/page tests/integration/test_page_sessions.py tests/browser
 
 check: install  ## lint, formatting, types, import rules
 	@$(BIN)/ruff check .
@@ -30,6 +43,11 @@ check: install  ## lint, formatting, types, import rules
 	@$(BIN)/pyright --project pyproject.toml
 	@$(BIN)/lint-imports
 
+check-tools: install  ## scores beside real tools that need a C++ compiler (meeteval, WORLD, SPTK) or Debian's sctk
+	@$(BIN)/python -m pip install --disable-pip-version-check -q -e '.[tools]'
+	@test -x /usr/lib/sctk/bin/md-eval.pl || echo "· without Debian's package sctk its tools are left out"
+	@$(BIN)/python -m pytest tests/unit/scoring tests/unit/cli/test_cli_measure.py
+
 format: install  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -37,8 +55,12 @@ format: install  ## format the code
 bench: install  ## measure us and real peers in one run
 	@$(BIN)/python -m tests.benchmarks
 
-chaos: install  ## the long fault-injection suite
-	@$(BIN)/python -m pytest -m chaos tests/chaos
+chaos: install  ## the long fault-injection suite; ONLY=trainers,drains picks scenarios by their names
+	@$(BIN)/python -m pytest -s -m chaos tests/chaos $(if $(ONLY),-k "$(subst $(comma), or ,$(ONLY))")
+
+MINUTES ?= 30
+soak: install  ## steady load for MINUTES=30: memory, descriptors and threads stay flat
+	@$(BIN)/python -m tests.chaos.soak $(MINUTES)
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
