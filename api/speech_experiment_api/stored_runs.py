@@ -13,7 +13,10 @@ from uuid import UUID
 import msgspec
 
 from speech_experiment_projections.contacts import unpack
+from speech_experiment_projections.evaluation_check import EvaluationTables
+from speech_experiment_projections.evidence import Batch
 from speech_experiment_projections.evidence import Place as At
+from speech_experiment_projections.experiment_check import ExperimentTables
 from speech_experiment_projections.intervals import Intervals
 from speech_experiment_projections.ledger import Account
 from speech_experiment_projections.ledger_check import Stored
@@ -41,6 +44,19 @@ _SIDES = {
     "contacts": "select run_id, beats from {schema}.run_contacts where run_id = any($1)",
 }
 """Queries of tables beside that of runs."""
+_EXPERIMENTS = "select * from {schema}.experiments where id = any($1)"
+_EXPERIMENT_VERSIONS = """select experiment_id, partition, from_offset, state from {schema}.experiment_versions
+    where experiment_id = any($1) order by experiment_id, from_offset"""
+_EXPERIMENT_LINKS = (
+    "select experiment_id, kind, target from {schema}.experiment_links where experiment_id = any($1)"
+)
+_HYPOTHESES = """select evaluation, "offset", first, rows, md5(data) from {schema}.hypothesis_batches
+    where evaluation = any($1)"""
+_UNSCORED = """select e.id from {schema}.evaluations e where e.id = any($1) and e.completed is not null
+    and (e.own or exists (select from {schema}.test_set_revisions r
+         where r.test_set = e.test_set and (e.revision is null or e.revision = r.number)))
+    and not exists (select from {schema}.scores s where s.evaluation = e.id)
+    and not exists (select from {schema}.tasks t where t.evaluation = e.id)"""
 
 
 @dataclass(slots=True)
@@ -66,6 +82,8 @@ class StoredRuns:
     versions: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, dict[Account, Stored]] = field(default_factory=dict)
     runs: dict[UUID, RunTables] = field(default_factory=dict)
+    experiments: dict[UUID, ExperimentTables] = field(default_factory=dict)
+    evaluations: EvaluationTables = field(default_factory=lambda: EvaluationTables({}, {}, {}, frozenset()))
     artifacts: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     summaries: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -89,6 +107,9 @@ async def stored_runs(services: Services, run_ids: Sequence[UUID]) -> StoredRuns
                 await _books(connection, schemas[name], TOPIC_OF[name], ids, stored)
         if "metadata" in schemas:
             stored.runs = await _runs(connection, schemas["metadata"], ids)
+            stored.experiments = await _experiments(connection, schemas["metadata"], stored.runs)
+        if "scores" in schemas:
+            stored.evaluations = await _evaluations(connection, schemas["scores"], ids)
         if "artifacts" in schemas:
             rows = await _rows(connection, schemas["artifacts"], "artifacts", ids)
             stored.artifacts = {row["id"]: row for row in rows}
@@ -162,6 +183,42 @@ async def _runs(connection: Any, schema: str, ids: list[UUID]) -> dict[UUID, Run
         )
         for run in ids
     }
+
+
+async def _experiments(
+    connection: Any, schema: str, runs: Mapping[UUID, RunTables]
+) -> dict[UUID, ExperimentTables]:
+    """The experiments of the runs, but not those that another workspace has."""
+    of = {
+        run.row["experiment_id"]: run.row["workspace"]
+        for run in runs.values()
+        if run.row is not None and run.row["experiment_id"] is not None
+    }
+    found = await connection.fetch(_EXPERIMENTS.format(schema=schema), list(of))
+    rows = {row["id"]: _plain(row) for row in found}
+    versions = await _side(connection, _EXPERIMENT_VERSIONS.format(schema=schema), list(of))
+    links = await _side(connection, _EXPERIMENT_LINKS.format(schema=schema), list(of))
+    return {
+        each: ExperimentTables(
+            rows.get(each),
+            [((partition, offset), state) for partition, offset, state in versions[each]],
+            frozenset(links[each]),
+        )
+        for each, workspace in of.items()
+        if each not in rows or rows[each]["workspace"] == workspace
+    }
+
+
+async def _evaluations(connection: Any, schema: str, ids: list[UUID]) -> EvaluationTables:
+    rows = {row["id"]: row for row in await _rows(connection, schema, "evaluations", ids)}
+    batches = await _side(connection, _HYPOTHESES.format(schema=schema), list(rows))
+    unscored = await connection.fetch(_UNSCORED.format(schema=schema), list(rows))
+    return EvaluationTables(
+        rows,
+        {each: {offset: Batch(*batch) for offset, *batch in found} for each, found in batches.items()},
+        {row["id"]: row for row in await _rows(connection, schema, "measurements", ids)},
+        frozenset(row["id"] for row in unscored),
+    )
 
 
 async def _side(connection: Any, query: str, ids: list[UUID]) -> dict[UUID, list[tuple[Any, ...]]]:

@@ -16,7 +16,10 @@ from uuid import UUID
 
 import msgspec
 
+from speech_experiment_projections.evaluation_check import check_evaluations
 from speech_experiment_projections.evidence import Evidence
+from speech_experiment_projections.evidence import Place as At
+from speech_experiment_projections.experiment_check import check_experiment
 from speech_experiment_projections.findings import Finding, Range, inclusive, rebuild, when
 from speech_experiment_projections.intervals import size
 from speech_experiment_projections.ledger import Account
@@ -50,6 +53,8 @@ MOST_FINDINGS = 1_000
 _MARGIN_MS = 60_000
 _SUSPECTS = 100
 """Records of one producer that are read again to name single points."""
+_EXPERIMENT_READS = 200
+"""Events of experiments that lie outside what is read of the runs, and are looked up one by one."""
 
 
 class StreamEvidence(msgspec.Struct, kw_only=True):
@@ -113,6 +118,7 @@ async def verify(services: Services, question: Question, behind: Mapping[str, in
     reading = _Reading(services, question, stored)
     await reading.read()
     findings = await asyncio.to_thread(reading.compare)
+    findings += await reading.compare_experiments()
     findings += await reading.compare_points()
     findings += await check_contents(
         services, reading.evidence["artifacts"].artifacts.values(), question.contents, question.deadline
@@ -130,6 +136,8 @@ class _Reading:
         self._stored = stored
         self._keys = {run.bytes for run in question.runs}
         self._wanted = frozenset(question.runs)
+        self._experiments = {each.bytes for each in stored.experiments}
+        self._events: dict[At, Recorded | None] = {}
         self.others: dict[bytes, Finding | None] = {}
         self.evidence = {topic: Evidence(topic, self._wanted, stored.parked(topic)) for topic in PROJECTION}
 
@@ -145,8 +153,17 @@ class _Reading:
         for record in chunk:
             if record.key in self._keys:
                 self.evidence[record.topic].take(_event(record, partitions))
+            elif record.key in self._experiments:
+                self._spoken(record)
             elif elsewhere is not None and record.key is not None and record.key not in self.others:
                 self.others[record.key] = _stray(record, elsewhere, partitions)
+
+    def _spoken(self, record: LogRecord) -> None:
+        """An event of an experiment."""
+        if record.topic == "runs":
+            event = _event(record, self._services.settings.partitions)
+            place = (record.partition, record.offset)
+            self._events[place] = None if isinstance(event, Rejected) else event
 
     def compare(self) -> list[Finding]:
         """All that Postgres holds, and the chains of the log itself."""
@@ -159,6 +176,7 @@ class _Reading:
         for run, tables in stored.runs.items():
             found += check_run(self.evidence["runs"], run, tables)
         found += check_artifacts(self.evidence["artifacts"], stored.artifacts)
+        found += check_evaluations(self.evidence["evaluations"], stored.evaluations)
         return found + self._parked()
 
     def _parked(self) -> list[Finding]:
@@ -179,6 +197,32 @@ class _Reading:
             and letter.reason != "forbidden"
             and self.evidence[letter.topic].accounts.owners.get(letter.run) == letter.workspace
         ]
+
+    async def compare_experiments(self) -> list[Finding]:
+        """The experiments of the runs, each with the first of its runs."""
+        stored = self._stored
+        of = {
+            tables.row["experiment_id"]: run
+            for run, tables in reversed(stored.runs.items())
+            if tables.row is not None
+        }
+        await self._look_up(
+            [place for each in stored.experiments.values() for place, _ in each.versions[::-1]]
+        )
+        return [
+            finding
+            for experiment, tables in stored.experiments.items()
+            for finding in check_experiment(experiment, of[experiment], tables, self._events)
+        ]
+
+    async def _look_up(self, places: Iterable[At]) -> None:
+        """Events at these places that were not met on the way, as many as may be asked for."""
+        unread = [place for place in dict.fromkeys(places) if place not in self._events]
+        for partition, offset in unread[:_EXPERIMENT_READS]:
+            piece = await self._services.log_reader.scan(("runs", partition), offset, offset + 1, None, 1)
+            self._events[partition, offset] = None
+            for record in piece.records:
+                self._spoken(record)
 
     async def compare_points(self) -> list[Finding]:
         version = self._stored.versions.get("metrics")

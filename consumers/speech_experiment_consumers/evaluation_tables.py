@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from speech_experiment_projections import evaluations
+from speech_experiment_projections.evaluation_rows import evaluation_row
 from speech_experiment_projections.evaluations import Evaluation
 from speech_experiment_projections.recorded import Recorded
-from speech_experiment_projections.texts import clean_text, to_json
 from speech_experiment_schemas.evaluations import EvaluationEvent, EvaluationStarted, Hypotheses
 from speech_experiment_schemas.ids import test_set_id
 
@@ -109,33 +109,4 @@ class EvaluationBatch:
 
 
 def _row(evaluation: Evaluation) -> tuple[Any, ...]:
-    name = evaluation.test_set
-    return (
-        evaluation.id,
-        evaluation.run,
-        clean_text(evaluation.workspace),
-        None if name is None else test_set_id(evaluation.workspace, name),
-        _optional(name),
-        _optional(evaluation.name),
-        evaluation.own,
-        evaluation.revision,
-        _optional(evaluation.language),
-        to_json(evaluation.decoding),
-        evaluations.decoding_text(evaluation.decoding),
-        _optional(evaluation.checkpoint),
-        to_json(evaluation.timing),
-        to_json(evaluation.tags),
-        evaluation.state,
-        evaluation.rows,
-        evaluation.started_at,
-        evaluation.finished_at,
-        evaluation.partition,
-        evaluation.offset,
-        evaluation.finished,
-        evaluation.completed,
-        evaluations.dump(evaluation),
-    )
-
-
-def _optional(text: str | None) -> str | None:
-    return None if text is None else clean_text(text)
+    return (*evaluation_row(evaluation), evaluations.dump(evaluation))

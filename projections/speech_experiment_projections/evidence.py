@@ -16,15 +16,19 @@ from numpy.typing import NDArray
 
 from speech_experiment_schemas import digest
 from speech_experiment_schemas.artifacts import ArtifactLogged
+from speech_experiment_schemas.evaluations import EvaluationEvent, Hypotheses
+from speech_experiment_schemas.measurements import MeasurementLogged
 from speech_experiment_schemas.metrics import MetricsLogged
 from speech_experiment_schemas.producers import SeqVoided
 from speech_experiment_schemas.runs import RunHeartbeat, RunOutput, RunResumed
 
-from . import runs
+from . import evaluations, measurements, runs
 from .artifacts import ArtifactRow, Path, artifact_row, path_of
 from .contacts import Beat
 from .effective import Resume
+from .evaluations import Evaluation
 from .ledger import Account, Accounts, account_of
+from .measurements import MeasurementRow
 from .metrics import admitted
 from .point_digests import Part, point_digests
 from .reading import Rejected
@@ -83,6 +87,14 @@ class Unseen(NamedTuple):
     time: int
 
 
+class Batch(NamedTuple):
+    """Hypotheses of one record; digest: MD5 of its data, as Postgres computes it."""
+
+    first: int
+    rows: int
+    digest: str
+
+
 class Evidence:
     """Takes the records of one topic about some runs, each partition in log order.
 
@@ -91,7 +103,8 @@ class Evidence:
     folded     the runs as they must be, with the versions of each: (offset, MD5 of the version)
     beats      heartbeats of each run
     output     offset → MD5 of the lines, of each run
-    artifacts  the rows as they must be
+    artifacts  the rows as they must be; measurements likewise
+    evaluations  as they must be; hypotheses: those of each, offset → batch
     resumes    what opened the attempts of each run, by the topic's own account
     """
 
@@ -105,6 +118,9 @@ class Evidence:
         self.beats: dict[UUID, list[Beat]] = {}
         self.output: dict[UUID, dict[int, str]] = {}
         self.artifacts: dict[UUID, ArtifactRow] = {}
+        self.evaluations: dict[UUID, Evaluation] = {}
+        self.hypotheses: dict[UUID, dict[int, Batch]] = {}
+        self.measurements: dict[UUID, MeasurementRow] = {}
         self.resumes: dict[UUID, list[Resume]] = {}
         self._wanted = frozenset(wanted)
         self._parked = parked
@@ -143,6 +159,11 @@ class Evidence:
                 self.resumes.setdefault(recorded.subject, []).append(resume)
             case "artifacts" if isinstance(recorded.payload, ArtifactLogged):
                 self._log(recorded, recorded.payload)
+            case "evaluations" if isinstance(recorded.payload, EvaluationEvent):
+                self._evaluate(recorded)
+            case "evaluations" if isinstance(recorded.payload, MeasurementLogged):
+                row = measurements.row(recorded, recorded.payload)
+                self.measurements.setdefault(row.id, row)
         known = self.accounts.entries.get(account)
         before = known.digest if known is not None else bytes(32)
         after = self.accounts.record(recorded).digest
@@ -160,6 +181,13 @@ class Evidence:
                 self.beats.setdefault(run.id, []).append(Beat(recorded.offset, recorded.time))
             case RunOutput(lines=lines):
                 self.output.setdefault(run.id, {})[recorded.offset] = output_digest(lines)
+
+    def _evaluate(self, recorded: Recorded) -> None:
+        found = evaluations.evolve(self.evaluations.get(recorded.subject), recorded)
+        self.evaluations[found.id] = found
+        if isinstance(recorded.payload, Hypotheses):
+            batch = Batch(recorded.payload.first, len(recorded.payload.ids), md5_of(recorded.envelope.data))
+            self.hypotheses.setdefault(found.id, {})[recorded.offset] = batch
 
     def _log(self, recorded: Recorded, logged: ArtifactLogged) -> None:
         path = path_of(recorded, logged)
@@ -190,12 +218,17 @@ class Evidence:
 
 def version_digest(state: bytes, config: bytes | None, environment: bytes | None) -> str:
     """MD5 of a version, as Postgres computes it of the columns."""
-    return md5(b"|".join((state, config or b"", environment or b"")), usedforsecurity=False).hexdigest()
+    return md5_of(b"|".join((state, config or b"", environment or b"")))
 
 
 def output_digest(lines: Iterable[str]) -> str:
     """MD5 of captured lines, as Postgres computes it of the column."""
-    return md5("\n".join(map(clean_text, lines)).encode(), usedforsecurity=False).hexdigest()
+    return md5_of("\n".join(map(clean_text, lines)).encode())
+
+
+def md5_of(data: Any) -> str:
+    """MD5 in hex, against chance alone."""
+    return md5(data, usedforsecurity=False).hexdigest()
 
 
 def _replaces(recorded: Recorded) -> bool:

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from speech_experiment_schemas.measurements import MeasurementLogged
 
 from .recorded import Recorded
+from .run_rows import Json, Moment
 from .texts import clean_text, to_json
 
 
-def row(recorded: Recorded, logged: MeasurementLogged) -> tuple[Any, ...]:
-    """In the order of the table's columns; `headline` is the number that systems are compared by, the first one."""
+class MeasurementRow(NamedTuple):
+    """A row of `measurements`; headline: the number that systems are compared by, the first one."""
+
+    id: UUID
+    run_id: UUID
+    workspace: str
+    task: str
+    test_set: str
+    name: str | None
+    headline: str
+    identity: str
+    definition: Json
+    numbers: Json
+    intervals: Json
+    items: Json
+    artifacts: Json
+    decoding: Json
+    checkpoint: str | None
+    logged_at: Moment
+    partition: int
+    offset: int
+
+
+def row(recorded: Recorded, logged: MeasurementLogged) -> MeasurementRow:
     bounds = {name: msgspec.structs.asdict(each) for name, each in logged.intervals.items()}
-    return (
+    return MeasurementRow(
         logged.measurement,
         recorded.subject,
         clean_text(recorded.workspace),

@@ -17,7 +17,24 @@ from .runs import Run
 from .texts import clean_text
 from .trees import params
 
-JSON_COLUMNS = frozenset({"tags", "config", "environment", "problems", "concurrent", "storage", "metadata"})
+JSON_COLUMNS = frozenset(
+    [
+        "tags",
+        "config",
+        "environment",
+        "problems",
+        "concurrent",
+        "storage",
+        "metadata",
+        "decoding",
+        "timing",
+        "definition",
+        "numbers",
+        "intervals",
+        "items",
+        "artifacts",
+    ]
+)
 """Compared as values: jsonb keeps neither the order of keys nor spaces."""
 
 Side = frozenset[tuple[Any, ...]]
@@ -59,11 +76,8 @@ def check_run(evidence: Evidence, run_id: UUID, stored: RunTables) -> Iterator[F
     if stored.row is None:
         yield _wrong(run, "missing", run.first_offset, run.created_at, "the run has no row")
         return
-    for name, expected in _columns(run).items():
-        found = stored.row[name]
-        if not _equal(name, expected, found):
-            told = f"column {name} is {_value(name, found)}, the log says {_value(name, expected)}"
-            yield _wrong(run, "changed", run.version_offset, run.updated_at, told)
+    for told in different_columns(_columns(run), stored.row):
+        yield _wrong(run, "changed", run.version_offset, run.updated_at, told)
     if _state(stored.row) != runs.dump(run):
         told = "the stored state, from which the next event goes on, is not the fold of the run's events"
         yield _wrong(run, "changed", run.version_offset, run.updated_at, told)
@@ -74,6 +88,13 @@ def check_run(evidence: Evidence, run_id: UUID, stored: RunTables) -> Iterator[F
 
 def _columns(run: Run) -> dict[str, Any]:
     return run_row(run)._asdict() | msgspec.structs.asdict(derived_columns(run))
+
+
+def different_columns(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each column that is not as expected."""
+    for name, value in expected.items():
+        if not _equal(name, value, found[name]):
+            yield f"column {name} is {_value(name, found[name])}, the log says {_value(name, value)}"
 
 
 def _equal(name: str, expected: Any, found: Any) -> bool:
@@ -188,10 +209,8 @@ def check_artifacts(evidence: Evidence, stored: Mapping[UUID, Mapping[str, Any]]
         if found is None:
             yield _artifact(expected, "missing", f"{expected.path} version {expected.version} has no row")
             continue
-        for name, value in expected._asdict().items():
-            if not _equal(name, value, found[name]):
-                told = f"column {name} is {_value(name, found[name])}, the log says {_value(name, value)}"
-                yield _artifact(expected, "changed", f"{expected.path} version {expected.version}: {told}")
+        for told in different_columns(expected._asdict(), found):
+            yield _artifact(expected, "changed", f"{expected.path} version {expected.version}: {told}")
     for identity in sorted(stored.keys() - evidence.artifacts.keys()):
         row = stored[identity]
         yield Finding(

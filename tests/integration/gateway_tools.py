@@ -34,8 +34,8 @@ class Producer:
             self.say(ProducerOpened(), stream)
         return self
 
-    def start(self, name: str = "a run") -> Producer:
-        self.say(RunStarted(experiment=uuid7(), experiment_name="an experiment", name=name))
+    def start(self, name: str = "a run", experiment: UUID | None = None) -> Producer:
+        self.say(RunStarted(experiment=experiment or uuid7(), experiment_name="an experiment", name=name))
         return self
 
     def log(self, *calls: Call) -> Producer:
