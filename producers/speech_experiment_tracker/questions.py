@@ -50,6 +50,16 @@ class Questions:
 
         return search_runs(self.api(), filter, order_by, limit, as_of)
 
+    def find(self, words: str, limit: int = 6, as_of: AsOf = None) -> Row:
+        """What has a name with all of these words: experiments, runs, test_sets, evaluations and people.
+
+        limit  of each kind, up to 20
+        """
+        from .queries import sent
+
+        answer: Row = self.api().get("/api/v1/search", {"q": words, "limit": limit, "as_of": sent(as_of)})
+        return answer
+
     def get_run(self, run: Run | UUID | str, as_of: AsOf = None) -> RunRecord:
         """All that the server knows of a run, or knew as_of a moment; see search_runs.
 

@@ -135,6 +135,7 @@ class Scored:
     bad: str
     evaluations: tuple[str, str]
     before: datetime
+    client: Client
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +171,7 @@ def scored(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Sco
         evaluations.append(str(evaluation.id))
         run.finish()
         assert run.flush("queryable", timeout=60)
-    return Scored(test_set, f"good {mark}", f"bad {mark}", (evaluations[0], evaluations[1]), before)
+    return Scored(test_set, f"good {mark}", f"bad {mark}", (evaluations[0], evaluations[1]), before, client)
 
 
 def board_of(scored: Scored) -> str:

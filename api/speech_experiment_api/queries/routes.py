@@ -15,6 +15,7 @@ from . import (
     leaderboard,
     logs,
     measurements,
+    named,
     profiles,
     replayed,
     runs,
@@ -30,6 +31,7 @@ routes = Routes("queries")
 for _each in (
     experiments,
     runs,
+    named,
     summaries,
     curves,
     logs,

@@ -22,6 +22,7 @@ _OWN = {
     "status": ("status", "How the client's spool and the server are doing."),
     "run": ("run", "Run a command as one run: restarted after a crash, from its checkpoint."),
     "runs": ("runs", "Search runs with the filter language."),
+    "find": ("find", "Whatever has a name with some words in it."),
     "show": ("show", "One run: config, metrics, test sets, artifacts."),
     "compare": ("compare", "Several runs side by side: what differs, and what came of it."),
     "leaderboard": ("leaderboard", "Which systems are best on which test sets, now or at any moment."),

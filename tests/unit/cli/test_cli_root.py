@@ -26,6 +26,7 @@ def _speech_tracker(tmp_path: Path, *arguments: str, **environment: str) -> subp
 COMMANDS = [
     "status",
     "runs",
+    "find",
     "show",
     "compare",
     "measurements",

@@ -5,6 +5,7 @@ import { address, followLinks } from "../logic/route";
 import { applyTheme, theme, type Theme } from "../logic/theme";
 import { NAVIGATION } from "../views";
 import { MomentChoice, PastBanner } from "./moment_choice";
+import { Search } from "./palette";
 
 interface Props {
   me: Me;
@@ -30,6 +31,7 @@ export function Frame({ me, current, signOut, children }: Props) {
           ))}
         </nav>
         <span class="grow" />
+        <Search />
         <a class="quiet" href="/docs">API</a>
         <MomentChoice />
         <ThemeChoice />
