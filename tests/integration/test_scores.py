@@ -139,6 +139,41 @@ def test_a_corrected_reference_scores_every_system_again_and_the_past_stays(clie
         run.finish()
 
 
+def test_languages_count_the_same_however_many_sets_they_have(client: Client) -> None:
+    named = {language: [a_name() for _ in range(sets)] for language, sets in {"en": 2, "hi": 1}.items()}
+    own = a_name()
+    for language, names in named.items():
+        for name in names:
+            client.register_test_set(name, [{"id": "1", "reference": "a b c d"}], language=language)
+    run = client.start_run("polyglot")
+    run.log_evaluation(named["en"][0], {"1": "a b c d"})
+    run.log_evaluation(named["en"][1], {"1": "a b c x"})
+    run.log_evaluation(named["hi"][0], {"1": "x x c d"})
+    run.log_evaluation(own, {"1": "a b x x"}, {"1": "a b c d"}, language="yo")
+    other = client.start_run("monoglot")
+    other.log_evaluation(named["en"][0], {"1": "a b c d"})
+    assert all(each.flush("queryable", timeout=60) for each in (run, other))
+    sets = [*named["en"], *named["hi"], own]
+    frame = client.scores(sets)
+    row = next(row for row in frame if row["run_id"] == str(run.id))
+    assert row["by_language"] == {"en": 0.125, "hi": 0.5, "yo": 0.5}
+    assert (row["macro_over_sets"], row["macro_over_languages"]) == (0.3125, 0.375)
+    assert row["missing_languages"] == 0
+    less = next(row for row in frame if row["run_id"] == str(other.id))
+    assert (less["macro_over_languages"], less["missing_languages"]) == (0.0, 2)
+    before = frame.vector
+    client.register_test_set(
+        named["hi"][0], [{"id": "1", "reference": "a b c d"}], language="en", description="was wrong"
+    )
+    assert client.flush(60)
+    (now,) = (row for row in client.scores(sets) if row["run_id"] == str(run.id))
+    assert now["by_language"] == {"en": 0.25, "yo": 0.5}
+    (then,) = (row for row in client.scores(sets, as_of=before) if row["run_id"] == str(run.id))
+    assert then["by_language"] == row["by_language"]
+    for each in (run, other):
+        each.finish()
+
+
 def test_breakdowns_and_alignments(client: Client) -> None:
     name = a_name()
     register(client, name)

@@ -23,11 +23,12 @@ from .certainties import (
     alpha_of,
     certainties_of,
 )
+from .languages import Registered, by_language, columns_of, registered_sets
 from .needs import needs_of
 from .plans import Planner
 from .reading import Reading, filter_problem, reading
 from .runs import FILTER_PARAMS, question_of
-from .scored import PROFILE, Seen, rate, revisions, seen, speed
+from .scored import PROFILE, Seen, rate, seen, speed
 from .sql import Binder
 from .standings import Standing, Standings, standings_of
 from .syntax import FilterError
@@ -62,7 +63,13 @@ class Cell(msgspec.Struct, kw_only=True):
 
 
 class System(msgspec.Struct, kw_only=True):
-    """One run with one decoding. macro_over_sets: mean of its rates on the sets shown that it has; missing: how many not."""
+    """One run with one decoding.
+
+    macro_over_sets       mean of its rates on the sets shown that it has; missing: how many it has not
+    by_language           mean of its rates on the sets of each language
+    macro_over_languages  mean of these: each language counts the same, however many sets it has; null where no language
+                          is known. missing_languages: how many of the board's it has no rate of
+    """
 
     run_id: UUID
     run: str
@@ -71,15 +78,20 @@ class System(msgspec.Struct, kw_only=True):
     cells: dict[str, Cell]
     macro_over_sets: float | None
     missing: int
+    by_language: dict[str, float]
+    macro_over_languages: float | None
+    missing_languages: int
 
 
 class ScoredSet(msgspec.Struct, kw_only=True):
     """A column: the references that most systems were scored on.
 
     registered  whether these are a revision of a registered set; references: digest of ids and texts
+    language    of the registered set, else of most evaluations on it
     """
 
     test_set: str
+    language: str | None
     registered: bool
     revision: int | None
     references: str | None
@@ -134,8 +146,9 @@ async def _board(read: Reading) -> dict[str, Any]:
         raise filter_problem(error, "filter") from None
     standings = await standings_of(read, sight)
     below = list(read.vector.below("evaluations").values())
-    standing = standings.at(below, await _newest(read), hashes)
-    columns = _columns(standings, standing, test_sets(read.request, MAX_SETS))
+    registered = await registered_sets(read)
+    standing = standings.at(below, {name: each.number for name, each in registered.items()}, hashes)
+    columns = _columns(standings, standing, registered, test_sets(read.request, MAX_SETS))
     best = _best(standings, standing, [each["test_set"] for each in columns], limit)
     by_name = {each["test_set"]: each for each in columns}
     systems = _systems(await _rows(read, sight, best), best, by_name)
@@ -192,31 +205,29 @@ async def _runs(read: Reading) -> list[int]:
     return (await read.fetch(sql, *bind.values))[0]["hashes"] or []
 
 
-async def _newest(read: Reading) -> dict[str, int]:
-    """Test set → its newest revision at the vector."""
-    bind = Binder()
-    sql = (
-        f"select t.name, v.number from {revisions(read, bind)} v join {read.tables.scores}.test_sets t "
-        f"on t.id = v.test_set where t.workspace = {bind(read.actor.workspace, 'text')}"
-    )
-    return {row["name"]: row["number"] for row in await read.fetch(sql, *bind.values)}
-
-
-def _columns(standings: Standings, standing: Standing, wanted: Sequence[str]) -> list[dict[str, Any]]:
+def _columns(
+    standings: Standings, standing: Standing, registered: Mapping[str, Registered], wanted: Sequence[str]
+) -> list[dict[str, Any]]:
     """The sets that are asked for, else those with most systems, by name."""
     counts = (standing.row >= 0).sum(axis=0).tolist()
     known = {name: number for name, number in standings.test_sets.numbers.items() if counts[number]}
     most = sorted(known, key=lambda name: (-counts[known[name]], name))[:MAX_SETS]
-    return [_column(standings, standing, name, known.get(name)) for name in wanted or sorted(most)]
+    return [
+        _column(standings, standing, name, known.get(name), registered.get(name))
+        for name in wanted or sorted(most)
+    ]
 
 
-def _column(standings: Standings, standing: Standing, name: str, number: int | None) -> dict[str, Any]:
+def _column(
+    standings: Standings, standing: Standing, name: str, number: int | None, registered: Registered | None
+) -> dict[str, Any]:
     """With a registered set's newest references, else the ones that most systems have."""
     rows = np.zeros(0, np.int64) if number is None else standing.row[standing.row[:, number] >= 0, number]
     versions = standings.references(rows)
     first = max(versions, key=lambda each: (each[1], versions[each], each[0]), default=(None, 0))
     return {
         "test_set": name,
+        "language": registered.language if registered else standings.language(rows),
         "registered": bool(first[1]),
         "revision": first[1] or None,
         "references": first[0],
@@ -284,6 +295,7 @@ def _systems(
     rows: Sequence[Any], systems: Sequence[_System], columns: dict[str, dict[str, Any]]
 ) -> list[dict[str, Any]]:
     found = {row["evaluation"]: row for row in rows}
+    languages = {name: column["language"] for name, column in columns.items()}
     shown = []
     for system in systems:
         first = found[next(iter(system.evaluations.values()))[0]]
@@ -300,6 +312,7 @@ def _systems(
                 "cells": cells,
                 "macro_over_sets": system.macro,
                 "missing": system.missing,
+                **columns_of(by_language({name: cell["rate"] for name, cell in cells.items()}, languages)),
             }
         )
     return shown

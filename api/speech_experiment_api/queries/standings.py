@@ -34,11 +34,12 @@ _COLUMNS = (
     "completed",
     "number",
     "digest",
+    "language",
 )
 _ADDED = """
 select e.id, e.run_id, e.test_set_name, e.decoding_text, e.own, coalesce(e.revision, 0) as pinned,
        (extract(epoch from e.started_at) * 1000000)::bigint as started, e.partition, e.completed, s.number, s.rate,
-       s.digest
+       s.digest, coalesce(e.language, '') as language
 from {schema}.scores s join {schema}.evaluations e on e.id = s.evaluation
 where s.workspace = $1 and s.profile = $2 and s.made >= $3::text::xid8
 """
@@ -82,6 +83,7 @@ class Standings:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.runs, self.systems, self.test_sets, self.digests = Names(), Names(), Names(), Names()
+        self._languages = Names()
         self.ids: list[UUID] = []
         self._seen: set[tuple[UUID, int]] = set()
         self._since = "0"
@@ -118,6 +120,7 @@ class Standings:
                 row["completed"],
                 row["number"],
                 self.digests(row["digest"]),
+                self._languages(row["language"]),
             )
             for row in rows
         ]
@@ -161,6 +164,16 @@ class Standings:
         pairs, counts = np.unique(digests * span + numbers, return_counts=True)
         found = zip((pairs // span).tolist(), (pairs % span).tolist(), counts.tolist(), strict=True)
         return {(name, number): count for code, number, count in found if (name := self.digests.names[code])}
+
+    def language(self, rows: Ints) -> str | None:
+        """That most of these evaluations name; None where none does."""
+        codes, counts = np.unique(self._columns["language"][rows], return_counts=True)
+        named = [
+            (-count, name)
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
+            if (name := self._languages.names[code])
+        ]
+        return min(named)[1] if named else None
 
     def tuned(self, standing: Standing, run: UUID) -> set[str]:
         """Test sets on which a decoding of the run may have been chosen (see decodings)."""

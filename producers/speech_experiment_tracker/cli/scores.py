@@ -73,16 +73,21 @@ def scores(
 
 def _board(board: Mapping[str, Any]) -> None:
     names = columns_that_fit([each["test_set"] for each in board["test_sets"]], console().width)
-    made = table(
-        "", "id", "run", "decoding", *map(escape, names), "mean", right=[0, *range(4, 5 + len(names))]
-    )
+    languages = {each["language"] for each in board["test_sets"] if each["language"]}
+    means = ["mean", "languages"] if len(languages) > 1 else ["mean"]
+    heads = ["", "id", "run", "decoding", *map(escape, names), *means]
+    made = table(*heads, right=[0, *range(4, len(heads))])
     for place, row in enumerate(board["systems"], 1):
         cells = [_cell(row["cells"].get(name)) for name in names]
         named = (str(place), short_id(row["run_id"]), escape(clip(row["run"], _NAMES)))
-        made.add_row(*named, escape(row["decoding"]) or MISSING, *cells, per_cent(row["macro_over_sets"]))
+        averages = [per_cent(row["macro_over_sets"]), per_cent(row["macro_over_languages"])][: len(means)]
+        made.add_row(*named, escape(row["decoding"]) or MISSING, *cells, *averages)
     console().print(made)
     marks = "≠ other references, ◔ not all utterances, ✗ no score by this profile, † decoding perhaps chosen on this set"
-    console().print(f"[dim]{escape(board['profile'])}, %; {marks}; mean: macro average over sets[/dim]")
+    said = "mean: macro average over sets"
+    if len(means) > 1:
+        said += f"; languages: mean over the {len(languages)} languages of the mean over their sets"
+    console().print(f"[dim]{escape(board['profile'])}, %; {marks}; {said}[/dim]")
     if board.get("alpha"):
         told = f"± half of the {100 * board['level']:g} % interval by {board['draws']:,} draws"
         ties = f"= not shown to differ from the best of the column, α = {board['alpha']:g}"
