@@ -59,6 +59,7 @@ async def test_every_view_is_accessible(person: Person, scored: Scored, axe: Pat
         "evaluation": (f"/evaluations/{bad}?by=condition.snr", "section[aria-label=Breakdown] tbody"),
         "compare-evaluations": (f"/compare?evaluations={good},{bad}", ".steps"),
         "compare-runs": (f"/compare?runs={','.join(runs)}", "canvas"),
+        "evaluation-errors": (f"/evaluations/{bad}?part=errors", ".lengths tbody"),
         "board": (board_of(scored), ".differs"),
         "board-logged": ("/leaderboard?board=logged", ".tools, .empty"),
         "home": ("/", ".card"),

@@ -699,6 +699,9 @@ def test_the_utterances_of_an_evaluation_are_listed_searched_and_grouped(client:
     assert ids(where="speaker=nobody") == []
     assert ids(order="list", skip=1, limit=2) == ["a-2", "b-1"]
     assert ids(as_of=whole["vector"]) == ids()
+    assert ids(said="the", heard="a") == ["a-1"]
+    assert ids(said="two") == ids(heard="five") == ids(heard="five", where="speaker=b") == ["b-1"]
+    assert ids(said="the") == ids(said="hello") == ids(heard="five", where="speaker=a") == []
     for query, told in (({"where": "run=x"}, "is no condition"), ({"order": "size"}, "is no order")):
         with pytest.raises(TrackerError, match=told):
             found(**query)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,11 +20,11 @@ from speech_experiment_projections.scoring.confusions import Confusion, confusio
 from ..params import integer, path_uuid
 from ..routing import Param, Routes
 from .breakdowns import BreakdownGroup, Groups
-from .calculators import answered
+from .calculators import answered, calculated
 from .evaluations import evaluation_at
 from .packed import Scored, names_of, scored_utterances
 from .reading import AS_OF, Reading
-from .scored import PROFILE, rate, seen
+from .scored import PROFILE, Seen, rate, seen
 from .segments import MAX_CELLS, Aligner, aligner_of
 
 routes = Routes("confusions")
@@ -95,20 +96,62 @@ async def evaluation_confusions(request: Request) -> Response:
     return await answered(request, _question)
 
 
+class Errors(NamedTuple):
+    """Utterances of which the errors are looked at; names: of all, by position.
+
+    wrong   how many have a hypothesis and errors; chosen: positions of those that are aligned
+    """
+
+    part: Scored
+    aligner: Aligner
+    wrong: int
+    chosen: list[int]
+    names: Sequence[str]
+
+    @property
+    def warnings(self) -> list[str]:
+        aligned = len(self.chosen)
+        if aligned == self.wrong:
+            return []
+        return [f"{aligned:,} of {self.wrong:,} utterances with errors were aligned, spread over the list"]
+
+
+async def errors_of(read: Reading, sight: Seen, part: Scored, among: Sequence[int] | None = None) -> Errors:
+    """What aligns the utterances with errors, all of them or those among these kinds (columns of the counts)."""
+    errors = part.errors if among is None else part.columns.counts[:, list(among)].sum(axis=1)
+    wrong = np.flatnonzero((errors > 0) & part.columns.counted & (part.columns.rows >= 0))
+    chosen = _within_limits(part, wrong)
+    names = await names_of(read, part.row)
+    profile = defined(sight.profile, sight.definition.encode())
+    aligner = await aligner_of(read, profile, [part], [np.arange(len(errors))], chosen, names)
+    return Errors(part, aligner, len(wrong), chosen, names)
+
+
+async def confused(
+    read: Reading, sight: Seen, part: Scored, said: str | None, heard: str | None
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """(whether each utterance has the token `said` recognised as `heard`, warnings); None: deleted or inserted."""
+    kind = INSERTIONS if said is None else DELETIONS if heard is None else SUBSTITUTIONS
+    errors = await errors_of(read, sight, part, [kind])
+
+    def has(at: int) -> bool:
+        return any(
+            operation != "hit" and (reference, hypothesis) == (said, heard)
+            for operation, reference, hypothesis in errors.aligner.steps(at, 0)
+        )
+
+    found = np.zeros(len(part.columns.rows), np.bool_)
+    found[await calculated(lambda: [at for at in errors.chosen if has(at)])] = True
+    return found, errors.warnings
+
+
 async def _question(read: Reading) -> partial[dict[str, Any]]:
     """All that is to be read; what is left computes."""
     limit = integer(read.request, "limit", DEFAULT_ROWS, 1, MAX_ROWS)
     sight = await seen(read)
     row = await evaluation_at(read, path_uuid(read.request), sight)
-    part = await scored_utterances(read, row, sight)
-    given = part.columns.rows >= 0
-    wrong = np.flatnonzero((part.errors > 0) & part.columns.counted & given)
-    chosen = _within_limits(part, wrong)
-    profile = defined(sight.profile, sight.definition.encode())
-    names = await names_of(read, row)
-    aligner = await aligner_of(read, profile, [part], [np.arange(len(given))], chosen, names)
-    head = {"profile": sight.profile, "unit": sight.unit, "wrong": len(wrong), "aligned": len(chosen)}
-    return partial(_answered, head, part, aligner, chosen, names, limit)
+    errors = await errors_of(read, sight, await scored_utterances(read, row, sight))
+    return partial(_answered, {"profile": sight.profile, "unit": sight.unit}, errors, limit)
 
 
 def _within_limits(part: Scored, wrong: Any) -> list[int]:
@@ -123,27 +166,18 @@ def _within_limits(part: Scored, wrong: Any) -> list[int]:
     return chosen
 
 
-def _answered(
-    head: dict[str, Any],
-    part: Scored,
-    aligner: Aligner,
-    chosen: Sequence[int],
-    names: Sequence[str],
-    limit: int,
-) -> dict[str, Any]:
-    found = confusions((at, aligner.steps(at, 0)) for at in chosen)
+def _answered(head: dict[str, Any], looked_at: Errors, limit: int) -> dict[str, Any]:
+    part, names = looked_at.part, looked_at.names
+    found = confusions((at, looked_at.aligner.steps(at, 0)) for at in looked_at.chosen)
     counted = part.columns.counted
     missing = counted & (part.columns.rows < 0)
     errors, tokens = int(part.errors[counted].sum()), int(part.tokens[counted].sum())
     groups = Groups([part], ["length"], {})
     row = part.row
-    said = []
-    if head["aligned"] < head["wrong"]:
-        said.append(
-            f"{head['aligned']:,} of {head['wrong']:,} utterances with errors were aligned, spread over the list"
-        )
     return {
         **head,
+        "wrong": looked_at.wrong,
+        "aligned": len(looked_at.chosen),
         "evaluation": row["id"],
         "run_id": row["run_id"],
         "run": row["run"],
@@ -157,7 +191,7 @@ def _answered(
         "distinct": {f"{kind}s": len(each) for kind, each in found.items()},
         **{f"{kind}s": [_shown(one, names) for one in each[:limit]] for kind, each in found.items()},
         "by_length": [groups.shown(number, interval=False) for number in groups.order("name", 0)],
-        "warnings": said,
+        "warnings": looked_at.warnings,
     }
 
 

@@ -19,6 +19,7 @@ from ..params import integer, path_uuid, plain
 from ..problems import bad_request
 from ..routing import Param, Routes
 from .breakdowns import labels_of
+from .confusions import confused
 from .evaluations import evaluation_at
 from .packed import Ints, Scored, hypotheses_of, names_of, place_of, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
@@ -51,13 +52,17 @@ class ScoredUtterance(msgspec.Struct, kw_only=True):
 
 
 class ScoredUtterances(msgspec.Struct, kw_only=True):
-    """factors: what these utterances can be grouped by; total: of those asked for, however many are shown."""
+    """factors: what these utterances can be grouped by; total: of those asked for, however many are shown.
+
+    warnings  of a confusion: that not all utterances were aligned
+    """
 
     profile: str
     unit: str | None
     factors: list[str]
     total: int
     utterances: list[ScoredUtterance]
+    warnings: list[str]
     vector: str
 
 
@@ -68,6 +73,10 @@ class ScoredUtterances(msgspec.Struct, kw_only=True):
     params=[
         Param("search", "only those with this in their id, reference or hypothesis; case does not matter"),
         Param("where", f"only those of a group: FACTOR=VALUE, up to {MAX_CONDITIONS}", many=True),
+        Param(
+            "said", "only those with this token of a reference wrong: recognised as `heard`, else left out"
+        ),
+        Param("heard", "only those with this token wrong in a hypothesis: in place of `said`, else put in"),
         Param("order", "errors (most first, default), rate (the highest first), list (as the set has them)"),
         Param("limit", f"utterances, up to {MAX_ROWS} (default {DEFAULT_ROWS})", int),
         Param("skip", "the first so many; with as_of the vector of the first page, pages fit together", int),
@@ -89,7 +98,12 @@ async def _utterances(read: Reading) -> dict[str, Any]:
     row = await evaluation_at(read, path_uuid(read.request), sight)
     scored = await scored_utterances(read, row, sight)
     order = _ordered(scored, parameters.get("order", "errors"))
-    order = order[_taken(scored, parameters.getlist("where"))[order]]
+    taken, warnings = _taken(scored, parameters.getlist("where")), list[str]()
+    said, heard = (plain(parameters.get(name, "")) or None for name in ("said", "heard"))
+    if said is not None or heard is not None:
+        confusion, warnings = await confused(read, sight, scored, said, heard)
+        taken &= confusion
+    order = order[taken[order]]
     names = await names_of(read, row)
     page = slice(skip, skip + limit)
     search = plain(parameters.get("search", "")).casefold()
@@ -102,6 +116,7 @@ async def _utterances(read: Reading) -> dict[str, Any]:
         "factors": [*scored.factors, "length"],
         "total": len(order),
         "utterances": await _shown(read, scored, names, texts, order[page].tolist()),
+        "warnings": warnings,
     }
 
 

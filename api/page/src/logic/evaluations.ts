@@ -64,7 +64,18 @@ export interface UtterancePage {
   factors: string[];
   total: number;
   utterances: Utterance[];
+  warnings: string[];
   vector: string;
+}
+
+/** A token that is recognised as another; reference null: put in; hypothesis null: left out. */
+export interface Confusion {
+  reference: string | null;
+  hypothesis: string | null;
+}
+
+export function isConfusion({ reference, hypothesis }: Confusion): boolean {
+  return reference !== null || hypothesis !== null;
 }
 
 /** beam=10, lm=0.5 */

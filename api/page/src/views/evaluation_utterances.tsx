@@ -1,11 +1,12 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem } from "../logic/api";
-import { audioAddress, type Utterance, type UtterancePage } from "../logic/evaluations";
-import { ask, joined, list, shownMoment } from "../logic/route";
+import { audioAddress, isConfusion, type Utterance, type UtterancePage } from "../logic/evaluations";
+import { address, ask, joined, list, shownMoment } from "../logic/route";
 import { counted } from "../logic/scores";
 import { useSettled } from "../logic/settled";
 import { AlignmentPanel } from "../parts/alignment";
 import { Breakdown, factorName } from "../parts/breakdown";
+import { ErrorProfile, Words } from "../parts/error_profile";
 import { Notice } from "../parts/notice";
 import { VirtualTable, type TableColumn } from "../parts/table";
 
@@ -26,6 +27,11 @@ const ORDERS = [
   ["list", "As in the set"],
 ] as const;
 
+const PARTS = [
+  [null, "Words and groups"],
+  ["errors", "Error profile"],
+] as const;
+
 const COLUMNS: TableColumn<Row>[] = [
   { id: "errors", title: "Errors", width: 64, numeric: true, cell: (row) => (row.hypothesis === null ? "none" : row.errors) },
   { id: "tokens", title: "Of", width: 52, numeric: true, cell: (row) => <span class="quiet">{row.tokens}</span> },
@@ -38,7 +44,8 @@ const COLUMNS: TableColumn<Row>[] = [
 export function Utterances({ id, profile, query }: Props) {
   const order = query.get("order") ?? "errors";
   const where = list(query.get("where"));
-  const found = useUtterances(id, { profile, order, where, search: query.get("search") ?? "" });
+  const confusion = { reference: query.get("said"), hypothesis: query.get("heard") };
+  const found = useUtterances(id, { profile, order, where, search: query.get("search") ?? "", said: confusion.reference, heard: confusion.hypothesis });
   const chosen = query.get("utterance") ?? found.rows[0]?.utterance ?? null;
   const row = found.rows.find((each) => each.utterance === chosen);
   const activate = useSettled((each: Row) => ask({ utterance: each.utterance }), PASSING_MS);
@@ -53,8 +60,9 @@ export function Utterances({ id, profile, query }: Props) {
           </select></label>
           <span class="quiet count" aria-live="polite">{found.total !== null && counted(found.total, "utterance")}</span>
         </div>
-        {where.length > 0 && (
+        {(where.length > 0 || isConfusion(confusion)) && (
           <p class="tags">
+            {isConfusion(confusion) && <button type="button" title="Take this condition away" onClick={() => ask({ said: null, heard: null })}><Words confusion={confusion} /> ×</button>}
             {where.map((each) => {
               const [factor = "", value] = each.split(/=(.*)/s);
               return <button type="button" key={each} title="Take this condition away" onClick={() => ask({ where: joined(where.filter((one) => one !== each)) })}>{factorName(factor)} <b>{value || "unknown"}</b> ×</button>;
@@ -62,6 +70,7 @@ export function Utterances({ id, profile, query }: Props) {
           </p>
         )}
         {found.problem && <Notice problem={found.problem} again={found.again} />}
+        {found.warnings.map((each) => <p class="warning" key={each}>{each}</p>)}
         <VirtualTable
           label="Utterances" rows={found.rows} columns={COLUMNS} more={found.rows.length < (found.total ?? 0)} loadMore={found.loadMore}
           highlighted={chosen} activate={activate}
@@ -69,12 +78,28 @@ export function Utterances({ id, profile, query }: Props) {
         {found.total === 0 && <p class="nothing">No utterance is like that.</p>}
       </section>
       <section class="panels" aria-label="Utterance and groups">
+        <PartChoice query={query} />
         {chosen !== null && <AlignmentPanel evaluations={[id]} utterance={chosen} profile={profile} />}
-        {audio && <audio controls preload="none" src={audio} aria-label={`Audio of ${chosen}`} />}
-        <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
-        {found.factors.length > 0 && <Breakdown evaluation={id} profile={profile} factors={found.factors} query={query} />}
+        {query.get("part") === "errors" ? <ErrorProfile evaluation={id} profile={profile} query={query} /> : (
+          <>
+            {audio && <audio controls preload="none" src={audio} aria-label={`Audio of ${chosen}`} />}
+            <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
+            {found.factors.length > 0 && <Breakdown evaluation={id} profile={profile} factors={found.factors} query={query} />}
+          </>
+        )}
       </section>
     </div>
+  );
+}
+
+function PartChoice({ query }: { query: URLSearchParams }) {
+  const kept = Object.fromEntries(query);
+  return (
+    <nav class="tabs" aria-label="Parts of the evaluation">
+      {PARTS.map(([part, title]) => (
+        <a key={title} href={address(location.pathname, { ...kept, part })} aria-current={query.get("part") === part ? "page" : undefined}>{title}</a>
+      ))}
+    </nav>
   );
 }
 
@@ -94,12 +119,15 @@ interface Question {
   order: string;
   where: string[];
   search: string;
+  said: string | null;
+  heard: string | null;
 }
 
 interface Loaded {
   rows: Row[];
   total: number | null;
   factors: string[];
+  warnings: string[];
   problem: Problem | null;
   loadMore: () => void;
   again: () => void;
@@ -107,7 +135,7 @@ interface Loaded {
 
 /** The utterances page by page; all pages are of the first one's moment. */
 function useUtterances(id: string, question: Question): Loaded {
-  const [state, setState] = useState<{ rows: Row[]; total: number | null; factors: string[]; vector: string; problem: Problem | null }>({ rows: [], total: null, factors: [], vector: "", problem: null });
+  const [state, setState] = useState<{ rows: Row[]; total: number | null; factors: string[]; warnings: string[]; vector: string; problem: Problem | null }>({ rows: [], total: null, factors: [], warnings: [], vector: "", problem: null });
   const [turn, setTurn] = useState(0);
   const loading = useRef(false);
   const asOf = shownMoment();
@@ -118,9 +146,9 @@ function useUtterances(id: string, question: Question): Loaded {
     const abort = new AbortController();
     loading.current = true;
     page({ as_of: asOf }, abort.signal).then(
-      ({ utterances, total, factors, vector }) => {
+      ({ utterances, total, factors, warnings, vector }) => {
         loading.current = false;
-        setState({ rows: rowsOf(utterances), total, factors, vector, problem: null });
+        setState({ rows: rowsOf(utterances), total, factors, warnings, vector, problem: null });
       },
       (problem) => {
         if (abort.signal.aborted) return;
