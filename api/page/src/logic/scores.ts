@@ -45,6 +45,7 @@ export interface ScoredSet {
 }
 
 export interface Scoreboard {
+  vector?: string;
   profile: string;
   unit: string | null;
   test_sets: ScoredSet[];

@@ -1,7 +1,10 @@
 import { useAnswer } from "../logic/asking";
+import type { Sheet } from "../logic/exports";
 import { plain } from "../logic/format";
 import { ask, joined, list } from "../logic/route";
 import { intervalText, rateName, rateText, shareText, unitName } from "../logic/scores";
+import { rate, share } from "../logic/sheets";
+import { ExportMenu } from "./export_menu";
 import { Empty, Notice } from "./notice";
 
 interface Group {
@@ -18,6 +21,8 @@ interface Group {
 }
 
 interface Groups {
+  profile: string;
+  vector: string;
   unit: string | null;
   by: string[];
   groups: Group[];
@@ -55,6 +60,7 @@ export function Breakdown({ evaluation, profile, factors, query }: Props) {
         <label>Order <select value={order} onChange={(event) => ask({ groups: event.currentTarget.value === "worst" ? null : event.currentTarget.value })}>
           {ORDERS.map(([value, title]) => <option key={value} value={value}>{title}</option>)}
         </select></label>
+        {by.length > 0 && asked.answer && <ExportMenu name="Breakdown" sheet={() => sheetOf(asked.answer!, evaluation)} />}
       </div>
       {asked.problem && <Notice problem={asked.problem} again={asked.again} />}
       {!by.length && <Empty>Choose what to group by.</Empty>}
@@ -65,6 +71,20 @@ export function Breakdown({ evaluation, profile, factors, query }: Props) {
 
 export function factorName(factor: string): string {
   return factor.replace(/^condition\./, "");
+}
+
+function sheetOf(found: Groups, evaluation: string): Sheet {
+  const numbers = [rateName(found.unit), "low", "high", "Errors", `${unitName(found.unit)}s`, "Substitutions", "Deletions", "Insertions", "Utterances", "Covered"];
+  return {
+    name: `Error rates by ${found.by.map(factorName).join(", ")}`,
+    notes: [`evaluation ${evaluation}`, `profile ${found.profile}`, ...(found.total > found.groups.length ? [`${found.groups.length} of ${found.total} groups`] : [])],
+    vector: found.vector,
+    columns: [...found.by.map((factor) => ({ title: factorName(factor) })), ...numbers.map((title) => ({ title, numeric: true }))],
+    rows: found.groups.map((group) => [
+      ...found.by.map((factor) => group.by[factor] || "unknown"), rate(group.rate), rate(group.interval?.low), rate(group.interval?.high),
+      group.errors, group.tokens, group.substitutions, group.deletions, group.insertions, group.utterances, share(group.coverage),
+    ]),
+  };
 }
 
 function GroupTable({ found, where }: { found: Groups; where: readonly string[] }) {

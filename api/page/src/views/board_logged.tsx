@@ -1,11 +1,14 @@
 import { number, type Numeric } from "../logic/api";
 import { useAnswer } from "../logic/asking";
+import type { Sheet, SheetCell } from "../logic/exports";
 import { metric as shown } from "../logic/format";
 import { address, ask } from "../logic/route";
+import { ExportMenu } from "../parts/export_menu";
 import { FirstSteps, Notice } from "../parts/notice";
 import { FilterBox } from "../parts/filter_box";
 
 interface Board {
+  vector: string;
   metric: string;
   higher_is_better: boolean;
   test_sets: string[];
@@ -27,6 +30,7 @@ export function LoggedBoard({ query }: { query: URLSearchParams }) {
           {[...new Set([...METRICS, name])].map((each) => <option key={each} value={each}>{each.toUpperCase()}</option>)}
         </select></label>
         <FilterBox value={filter} problem={board.problem} submit={(text) => ask({ filter: text })} />
+        {found && found.rows.length > 0 && <ExportMenu name={`Leaderboard ${name}`} sheet={() => sheetOf(found)} />}
       </div>
       {board.problem && board.problem.position === null && <Notice problem={board.problem} again={board.again} />}
       {found && !found.rows.length && (filter
@@ -58,6 +62,22 @@ export function LoggedBoard({ query }: { query: URLSearchParams }) {
       )}
     </>
   );
+}
+
+function sheetOf(board: Board): Sheet {
+  const several = board.test_sets.length > 1;
+  const cell = (value: Numeric | undefined, best = false): SheetCell => ({ text: shown(board.metric, value) || "–", value: number(value), best });
+  return {
+    name: `Leaderboard ${board.metric}`,
+    notes: ["as logged by runs, or scored"],
+    vector: board.vector,
+    columns: [{ title: "Run" }, { title: "Experiment" }, { title: "Decoding" }, ...[...board.test_sets, ...(several ? ["Mean"] : [])].map((title) => ({ title: title || "no set", numeric: true }))],
+    rows: board.rows.map((row) => [
+      row.run, row.experiment, row.decoding,
+      ...board.test_sets.map((set) => cell(row.values[set], row.values[set] !== undefined && isBest(board, set, row.values[set]))),
+      ...(several ? [cell(row.mean)] : []),
+    ]),
+  };
 }
 
 function isBest(board: Board, set: string, value: Numeric | undefined): boolean {

@@ -2,6 +2,8 @@ import { useAnswer } from "../logic/asking";
 import { nextOrder, parseOrder, type Order } from "../logic/columns";
 import { address, ask, joined, list } from "../logic/route";
 import { bestOf, differences, evidence, intervalText, orderedSystems, profileOf, rateText, systemKey, type Scoreboard, type ScoredSet, type System } from "../logic/scores";
+import { boardSheet } from "../logic/sheets";
+import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
 import { Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
@@ -20,6 +22,7 @@ export function ScoredBoard({ query }: { query: URLSearchParams }) {
         <ProfileChoice chosen={profile} />
         <label><input type="checkbox" checked={sure} onChange={() => ask({ intervals: sure ? null : "1" })} /> Intervals and ties</label>
         <FilterBox value={filter} problem={problem} submit={(text) => ask({ filter: text })} />
+        {board && board.systems.length > 0 && <ExportMenu name="Leaderboard" sheet={() => boardSheet(board, orderedSystems(board.systems, parseOrder(query.get("order"))))} />}
       </div>
       {problem && problem.position === null && <Notice problem={problem} again={again} />}
       {board && !board.systems.length && <Nothing filter={filter} />}

@@ -1,10 +1,13 @@
 import { useAnswer, useAnswers } from "../logic/asking";
 import { decodingText, type OneEvaluation } from "../logic/evaluations";
+import type { Sheet } from "../logic/exports";
 import { plain } from "../logic/format";
 import { address, ask } from "../logic/route";
 import { counted, profileOf, rateName, rateText, shareText, unitName } from "../logic/scores";
+import { rate, share } from "../logic/sheets";
 import { useSettled } from "../logic/settled";
 import { AlignmentPanel } from "../parts/alignment";
+import { ExportMenu } from "../parts/export_menu";
 import { Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
 import { VirtualTable, type TableColumn } from "../parts/table";
@@ -25,6 +28,7 @@ interface Flip {
 }
 
 interface Flips {
+  vector: string;
   utterances: number;
   better: number;
   worse: number;
@@ -60,7 +64,7 @@ function Compared({ found, query }: { found: readonly OneEvaluation[]; query: UR
   return (
     <div class="evaluation">
       <header>
-        <div class="tools"><h1>Compare on {found[0]!.evaluation.test_set}</h1><span class="grow" /><ProfileChoice chosen={profile} /></div>
+        <div class="tools"><h1>Compare on {found[0]!.evaluation.test_set}</h1><span class="grow" /><ProfileChoice chosen={profile} /><ExportMenu name="Comparison" sheet={() => sheetOf(found)} /></div>
         <Summary found={found} names={names} a={a} b={b} />
       </header>
       <Differences ids={found.map((each) => each.evaluation.id)} {...{ a, b, names, query }} />
@@ -104,6 +108,30 @@ function Summary({ found, names, a, b }: { found: readonly OneEvaluation[]; name
   );
 }
 
+function sheetOf(found: readonly OneEvaluation[]): Sheet {
+  const numbers = [rateName(found[0]!.unit), "Errors", `${unitName(found[0]!.unit)}s`, "Substitutions", "Deletions", "Insertions", "Coverage"];
+  return {
+    name: `Comparison on ${found[0]!.evaluation.test_set}`,
+    notes: [`profile ${found[0]!.profile}`],
+    vector: found[0]!.vector,
+    columns: [{ title: "System" }, { title: "Decoding" }, ...numbers.map((title) => ({ title, numeric: true })), { title: "References" }],
+    rows: found.map(({ evaluation: { score, ...evaluation } }) => [
+      evaluation.run, decodingText({ ...evaluation, score }), rate(score?.rate), score?.errors ?? null, score?.tokens ?? null, score?.substitutions ?? null,
+      score?.deletions ?? null, score?.insertions ?? null, share(score?.coverage), evaluation.revision ? `revision ${evaluation.revision}` : "own",
+    ]),
+  };
+}
+
+function flipsSheet(found: Flips, names: ReadonlyMap<string, string>, a: string, b: string): Sheet {
+  return {
+    name: `Utterances that differ between ${names.get(a)} and ${names.get(b)}`,
+    notes: [`evaluations ${a} and ${b}`, `${found.flips.length} of ${found.better + found.worse}`],
+    vector: found.vector,
+    columns: [{ title: "Utterance" }, { title: "Speaker" }, { title: "Change", numeric: true }, { title: "Errors of A", numeric: true }, { title: "Errors of B", numeric: true }, { title: "Of", numeric: true }, { title: "Reference" }, { title: "A" }, { title: "B" }],
+    rows: found.flips.map((each) => [each.utterance, each.speaker, each.change, each.a.errors, each.b.errors, each.tokens, each.reference, each.a.hypothesis, each.b.hypothesis]),
+  };
+}
+
 interface DifferencesProps {
   ids: readonly string[];
   a: string;
@@ -143,6 +171,7 @@ function Differences({ ids, a, b, names, query }: DifferencesProps) {
             {ORDERS.map(([value, title]) => <option key={value} value={value}>{title}</option>)}
           </select></label>
           {common && <button type="button" onClick={() => ask({ common: null })}>Common utterances only ×</button>}
+          {rows.length > 0 && <ExportMenu name="Utterances that differ" sheet={() => flipsSheet(answer, names, a, b)} />}
         </div>
         <VirtualTable label="Utterances that differ" rows={rows} columns={COLUMNS} more={false} loadMore={() => {}} highlighted={chosen} activate={activate} />
         {!rows.length && <p class="nothing">There is no such utterance.</p>}

@@ -3,8 +3,10 @@ import type { Run, RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
 import { differing } from "../logic/columns";
+import type { Sheet } from "../logic/exports";
 import { anything } from "../logic/format";
 import { address, ask } from "../logic/route";
+import { ExportMenu } from "../parts/export_menu";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { idFilter, shownRun } from "./runs";
@@ -25,19 +27,19 @@ export function CompareRuns({ ids, query }: { ids: readonly string[]; query: URL
       <section class="list" aria-label="Configs">
         <h1>Compare {runs.length} runs</h1>
         {runs.length < ids.length && <p class="warning">{ids.length - runs.length} of the runs are not shown: more than {MOST} were asked for, or they are not there{query.get("as_of") ? " as of that moment" : ""}.</p>}
-        <Configs runs={runs} all={query.get("params") === "all"} />
+        <Configs runs={runs} all={query.get("params") === "all"} vector={answer.vector} />
       </section>
       <Panels runs={runs.map(shownRun)} keys={keys} query={query} highlighted={highlighted} highlight={highlight} />
     </div>
   );
 }
 
-function Configs({ runs, all }: { runs: readonly Run[]; all: boolean }) {
+function Configs({ runs, all, vector }: { runs: readonly Run[]; all: boolean; vector: string }) {
   const rows = differing(runs.map((run) => run.config));
   const shown = all ? rows : rows.filter((row) => row.differs);
   return (
     <>
-      <p><label><input type="checkbox" checked={all} onChange={() => ask({ params: all ? null : "all" })} /> Also the {rows.length - rows.filter((row) => row.differs).length} parameters that are alike</label></p>
+      <p><label><input type="checkbox" checked={all} onChange={() => ask({ params: all ? null : "all" })} /> Also the {rows.length - rows.filter((row) => row.differs).length} parameters that are alike</label> {shown.length > 0 && <ExportMenu name="Configs" sheet={() => sheetOf(runs, shown, vector)} />}</p>
       {!shown.length && <Empty>{rows.length ? "All parameters are alike." : "None of these runs has a config."}</Empty>}
       <div class="scrolled grown" tabIndex={0} role="region" aria-label="Parameters">
         <table class="board">
@@ -55,4 +57,15 @@ function Configs({ runs, all }: { runs: readonly Run[]; all: boolean }) {
       </div>
     </>
   );
+}
+
+function sheetOf(runs: readonly Run[], rows: ReturnType<typeof differing>, vector: string): Sheet {
+  const cell = (value: unknown) => (value === undefined ? null : typeof value === "number" ? { text: anything(value), value } : anything(value));
+  return {
+    name: "Configs",
+    notes: [],
+    vector,
+    columns: [{ title: "Parameter" }, ...runs.map((run) => ({ title: run.name }))],
+    rows: rows.map((row) => [row.key, ...row.values.map(cell)]),
+  };
 }

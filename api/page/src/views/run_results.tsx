@@ -1,9 +1,11 @@
 import { number, type Result, type RunDetails } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { decodingText, type Evaluation } from "../logic/evaluations";
+import type { Sheet } from "../logic/exports";
 import { metric, moment } from "../logic/format";
 import { address } from "../logic/route";
 import { rateName, rateText, shareText } from "../logic/scores";
+import { ExportMenu } from "../parts/export_menu";
 import { Empty } from "../parts/notice";
 
 const MOST = 200;
@@ -17,6 +19,7 @@ export function Results({ run }: { run: RunDetails }) {
   return (
     <div class="home">
       {evaluations.length > 0 && <Evaluations evaluations={evaluations} rate={rateName(answer!.unit)} />}
+      {run.results.length > 0 && <div class="tools"><span class="grow" /><ExportMenu name={`Results of ${run.name}`} sheet={() => sheetOf(run)} /></div>}
       {run.results.length > 0 && <Metrics run={run} beside={evaluations.length > 0} />}
     </div>
   );
@@ -70,6 +73,16 @@ function Metrics({ run, beside }: { run: RunDetails; beside: boolean }) {
       )}
     </>
   );
+}
+
+function sheetOf(run: RunDetails): Sheet {
+  return {
+    name: `Results of ${run.name}`,
+    notes: [`run ${run.id}`],
+    vector: run.vector,
+    columns: [{ title: "Test set" }, { title: "Decoding" }, { title: "Speaker" }, { title: "Metric" }, { title: "Value", numeric: true }],
+    rows: sorted([...run.results]).map((each) => [each.test_set, each.decoding, each.speaker, each.metric, { text: metric(each.metric, each.value), value: number(each.value) }]),
+  };
 }
 
 function sorted(results: Result[]): Result[] {

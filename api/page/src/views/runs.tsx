@@ -3,9 +3,11 @@ import { get, type Problem, type Run, type RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
 import { column, nextOrder, orderTerm, parseOrder, resultId, USUAL } from "../logic/columns";
+import { runsSheet } from "../logic/sheets";
 import { useLive } from "../logic/live";
 import { address, ask, go, joined, list, shownMoment } from "../logic/route";
 import { ColumnsMenu } from "../parts/columns_menu";
+import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
 import { FirstSteps, Notice, Status } from "../parts/notice";
 import { Panels, type ShownRun } from "../parts/panels";
@@ -72,6 +74,7 @@ export function Runs({ route }: ViewProps) {
           <FilterBox value={filter} problem={runs.problem} submit={(text) => ask({ filter: text, shown: null }, { replace: false })} />
           <span class="quiet count" aria-live="polite">{runs.loaded && `${runs.rows.length}${runs.more ? "+" : ""} runs`}</span>
           {shown.length > 1 && <a class="button" href={address("/compare", { runs: joined(shown.slice(0, MOST_COMPARED)) })}>Compare shown</a>}
+          {runs.rows.length > 0 && <ExportMenu name="Runs" sheet={() => runsSheet(runs, columns, filter)} />}
           <ColumnsMenu chosen={ids ?? []} choose={(chosen) => ask({ columns: joined(chosen) || "status" })} />
         </div>
         {runs.problem && runs.problem.position === null && <Notice problem={runs.problem} again={runs.again} />}
@@ -99,6 +102,7 @@ function useUsualColumns(): string[] | null {
 
 interface Loaded {
   rows: Run[];
+  vector: string;
   more: boolean;
   loaded: boolean;
   problem: Problem | null;
@@ -114,7 +118,7 @@ interface Question {
 
 /** The runs page by page; the first page comes again when something happens in the runs. */
 function useRuns(question: Question | null): Loaded {
-  const [state, setState] = useState<{ rows: Run[]; cursor: string | null; loaded: boolean; problem: Problem | null }>({ rows: [], cursor: null, loaded: false, problem: null });
+  const [state, setState] = useState<{ rows: Run[]; vector: string; cursor: string | null; loaded: boolean; problem: Problem | null }>({ rows: [], vector: "", cursor: null, loaded: false, problem: null });
   const [turn, setTurn] = useState(0);
   const loading = useRef(false);
   const asOf = shownMoment();
@@ -126,7 +130,7 @@ function useRuns(question: Question | null): Loaded {
     get<RunPage>("/runs", { ...question, limit: PAGE, as_of: asOf }, abort.signal).then(
       (page) => {
         loading.current = false;
-        setState({ rows: page.runs, cursor: page.next_cursor, loaded: true, problem: null });
+        setState({ rows: page.runs, vector: page.vector, cursor: page.next_cursor, loaded: true, problem: null });
       },
       (problem) => {
         if (abort.signal.aborted) return;
