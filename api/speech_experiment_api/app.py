@@ -36,6 +36,7 @@ from .services import build
 from .session_routes import routes as session_routes
 from .sessions import Sessions
 from .settings import ApiSettings
+from .shares import routes as share_routes
 from .status import routes as status_routes
 from .stores import Stores
 from .verification_routes import routes as verification_routes
@@ -55,6 +56,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     key_routes,
     me_routes,
     session_routes,
+    share_routes,
     dead_letter_routes,
     rebuild_routes,
     status_routes,

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive
 
-from .auth import Access, authenticate
+from .auth import Access, actor_of, authenticate
 from .problems import Problem, bad_request
+from .shared_views import check
 
 Handler = Callable[[Request], Awaitable[Response]]
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
@@ -105,6 +106,8 @@ def mount(endpoints: Sequence[Endpoint]) -> list[Route]:
 def _guarded(endpoint: Endpoint) -> Handler:
     async def call(request: Request) -> Response:
         await authenticate(request, endpoint.access)
+        if endpoint.access != "public" and (share := actor_of(request).share):
+            check(request, endpoint, share)
         return await endpoint.handler(limited(request, endpoint.body_limit))
 
     call.__name__ = getattr(endpoint.handler, "__name__", "handler")

@@ -20,6 +20,7 @@ from .auth import Actor, KeyRing
 from .desks import Desks
 from .problems import unavailable
 from .settings import ApiSettings
+from .share_rows import share_of
 from .versions import LiveVersions
 
 if TYPE_CHECKING:
@@ -170,10 +171,13 @@ class Stores:
             yield
 
     async def _actor_of(self, digest: str) -> Actor | None:
+        """The valid key, or else the valid share, with this digest."""
         schema = await self.versions.schema("control")
         query = f"select id, workspace, role from {schema}.keys where sha256 = $1 and revoked_at is null"  # noqa: S608
         row = await self.pool.fetchrow(query, digest)
-        return Actor(row["id"], row["workspace"], row["role"]) if row else None
+        if row:
+            return Actor(row["id"], row["workspace"], row["role"])
+        return await share_of(self.pool, schema, digest)
 
 
 def stores_of(request: Request) -> Stores:

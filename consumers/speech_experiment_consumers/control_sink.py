@@ -1,4 +1,4 @@
-"""The sink of the projection `control`: workspaces, members, keys, deletions and what was done to them."""
+"""The sink of the projection `control`: workspaces, members, keys, shares, deletions and what was done to them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from speech_experiment_infra.settings import Settings
 from speech_experiment_projections import control
-from speech_experiment_projections.control import Deletion, Key, Member, Workspace
+from speech_experiment_projections.control import Deletion, Key, Member, Share, Workspace
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_schemas.control import MemberAdded, MemberRemoved
 
@@ -38,6 +38,10 @@ def _workspace_of(recorded: Recorded) -> Id | None:
 
 def _key_of(recorded: Recorded) -> Id | None:
     return (recorded.subject,) if recorded.envelope.subject[0] == "key" else None
+
+
+def _share_of(recorded: Recorded) -> Id | None:
+    return (recorded.subject,) if recorded.envelope.subject[0] == "share" else None
 
 
 def _member_of(recorded: Recorded) -> Id | None:
@@ -88,6 +92,27 @@ _KINDS: tuple[_Kind[Any], ...] = (
         ("id",),
         control.key,
         _key_of,
+    ),
+    _Kind(
+        Share,
+        "shares",
+        {
+            "id": "uuid",
+            "workspace": "text",
+            "name": "text",
+            "path": "text",
+            "as_of": "text",
+            "sha256": "text",
+            "hint": "text",
+            "expires_at": "time",
+            "created_at": "time",
+            "created_by": "text",
+            "revoked_at": "time",
+            "revoked_by": "text",
+        },
+        ("id",),
+        control.share,
+        _share_of,
     ),
     _Kind(
         Deletion,

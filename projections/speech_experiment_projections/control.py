@@ -1,4 +1,4 @@
-"""The folds of the topic `control`: workspaces, members, keys, deletions and their history.
+"""The folds of the topic `control`: workspaces, members, keys, shares, deletions and their history.
 
 Each state is the row that it fills. Times are microseconds since 1970, by the broker.
 """
@@ -13,6 +13,8 @@ from speech_experiment_schemas.control import (
     KeyRevoked,
     MemberAdded,
     MemberRemoved,
+    ShareCreated,
+    ShareRevoked,
     SubjectDeleted,
     SubjectRestored,
     WorkspaceCreated,
@@ -51,6 +53,26 @@ class Key(NamedTuple):
     sha256: str
     label: str
     hint: str
+    created_at: int
+    created_by: str | None
+    revoked_at: int | None
+    revoked_by: str | None
+
+
+class Share(NamedTuple):
+    """A link to a view; it opens nothing from expires_at on, nor once revoked_at is set.
+
+    as_of  the position that it shows; None: the newest
+    """
+
+    id: UUID
+    workspace: str
+    name: str
+    path: str
+    as_of: str | None
+    sha256: str
+    hint: str
+    expires_at: int
     created_at: int
     created_by: str | None
     revoked_at: int | None
@@ -141,6 +163,29 @@ def key(known: Key | None, recorded: Recorded) -> Key | None:
                 None,
             )
         case KeyRevoked() if known is not None and known.revoked_at is None:
+            return known._replace(revoked_at=recorded.time, revoked_by=recorded.actor)
+    return known
+
+
+def share(known: Share | None, recorded: Recorded) -> Share | None:
+    """Created once, revoked for good."""
+    match recorded.payload:
+        case ShareCreated() as created if known is None:
+            return Share(
+                recorded.subject,
+                clean_text(created.workspace),
+                clean_text(created.name),
+                clean_text(created.path),
+                None if created.as_of is None else clean_text(created.as_of),
+                created.sha256,
+                clean_text(created.hint),
+                created.expires,
+                recorded.time,
+                recorded.actor,
+                None,
+                None,
+            )
+        case ShareRevoked() if known is not None and known.revoked_at is None:
             return known._replace(revoked_at=recorded.time, revoked_by=recorded.actor)
     return known
 

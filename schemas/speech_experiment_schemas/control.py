@@ -1,16 +1,20 @@
-"""Control: workspaces, people, keys, roles, deletions. Only the gateway writes these."""
+"""Control: workspaces, people, keys, roles, shares, deletions. Only the gateway writes these."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from .catalogue import event
-from .limits import Digest, Line, Name, Word
+from .limits import Count, Digest, Line, Name, Word
 
 Role = Literal["viewer", "editor", "admin"]
 DELETABLE = ("run", "experiment", "artifact")
+SharedPath = Annotated[str, msgspec.Meta(min_length=1, max_length=8_000, pattern="^/")]
+"""Path and query of a view, as the page's address has them."""
+Vector = Annotated[str, msgspec.Meta(min_length=1, max_length=8_000)]
+"""A position of the log, as answers name it."""
 
 
 @event("workspace.created", stream="control", subject="workspace")
@@ -53,6 +57,30 @@ class KeyRevoked(msgspec.Struct, frozen=True, kw_only=True):
     reason: Line = ""
 
 
+@event("share.created", stream="control", subject="share")
+class ShareCreated(msgspec.Struct, frozen=True, kw_only=True):
+    """A link that lets whoever has it read one view, by the SHA-256 of its 256 random bits.
+
+    name     what it shows, for people
+    as_of    the position that it shows; None: the newest
+    expires  when it ends, microseconds since 1970 by the gateway's clock
+    hint     the last four characters of its token, to recognise it in a list
+    """
+
+    workspace: Name
+    name: Line = ""
+    path: SharedPath
+    as_of: Vector | None = None
+    expires: Count
+    sha256: Digest
+    hint: Word
+
+
+@event("share.revoked", stream="control", subject="share")
+class ShareRevoked(msgspec.Struct, frozen=True, kw_only=True):
+    reason: Line = ""
+
+
 @event("subject.deleted", stream="control", subject=DELETABLE)
 class SubjectDeleted(msgspec.Struct, frozen=True, kw_only=True):
     """Hides a run, experiment or artifact from plain queries; the log keeps it."""
@@ -71,6 +99,8 @@ ControlEvent = (
     | MemberRemoved
     | KeyCreated
     | KeyRevoked
+    | ShareCreated
+    | ShareRevoked
     | SubjectDeleted
     | SubjectRestored
 )

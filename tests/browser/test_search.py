@@ -77,6 +77,7 @@ async def test_names_stay_texts_and_the_search_is_accessible(
     run.finish()
     assert run.flush("queryable", timeout=60)
     await person.open("/operations")
+    await person.page.get_by_role("button", name="Search").wait_for()
     await person.page.keyboard.press("Control+k")
     await person.page.keyboard.type(attack[-8:])
     options = person.page.get_by_role("dialog").get_by_role("option")

@@ -17,7 +17,7 @@ from speech_experiment_infra.connections import postgres_pool
 from speech_experiment_infra.settings import Settings
 from speech_experiment_projections import control, ledger
 from speech_experiment_projections.artifacts import ArtifactRow, artifact_row, path_of
-from speech_experiment_projections.control import Deletion, Key, Member, Workspace
+from speech_experiment_projections.control import Deletion, Key, Member, Share, Workspace
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.refusal import Refused
 from speech_experiment_schemas.artifacts import ArtifactLogged
@@ -26,6 +26,8 @@ from speech_experiment_schemas.control import (
     KeyRevoked,
     MemberAdded,
     MemberRemoved,
+    ShareCreated,
+    ShareRevoked,
     SubjectDeleted,
     SubjectRestored,
     WorkspaceCreated,
@@ -120,6 +122,7 @@ _KINDS = {
         Member, control.member, lambda e: (e.subject, e.payload.workspace), (MemberAdded, MemberRemoved)
     ),
     "keys": _Kind(Key, control.key, lambda e: e.subject, (KeyCreated, KeyRevoked)),
+    "shares": _Kind(Share, control.share, lambda e: e.subject, (ShareCreated, ShareRevoked)),
     "deletions": _Kind(
         Deletion, control.deletion, lambda e: e.envelope.subject, (SubjectDeleted, SubjectRestored)
     ),

@@ -15,6 +15,8 @@ from speech_experiment_schemas.control import (
     KeyCreated,
     KeyRevoked,
     MemberAdded,
+    ShareCreated,
+    ShareRevoked,
     SubjectDeleted,
     SubjectRestored,
 )
@@ -85,12 +87,23 @@ class Rounds:
 
     def _control(self, run: UUID) -> list[Message]:
         """Control events have one producer for subjects of all partitions, as the gateway's have."""
-        key, person = uuid7(), uuid7()
+        key, person, link = uuid7(), uuid7(), uuid7()
         digest = sha256(key.bytes).hexdigest()
         events = [
             (KeyCreated(workspace="default", role="viewer", sha256=digest, hint="abcd"), ("key", key)),
             (MemberAdded(workspace="default", name="Ana", role="editor"), ("person", person)),
             (SubjectDeleted(reason="a test"), ("run", run)),
+            (
+                ShareCreated(
+                    workspace="default",
+                    path=f"/runs/{run}",
+                    expires=2**50,
+                    sha256=sha256(link.bytes).hexdigest(),
+                    hint="abcd",
+                ),
+                ("share", link),
+            ),
+            (ShareRevoked(reason="a test"), ("share", link)),
             (KeyRevoked(reason="a test"), ("key", key)),
             (SubjectRestored(), ("run", run)),
         ]

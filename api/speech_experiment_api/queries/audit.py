@@ -58,7 +58,10 @@ class Audit(msgspec.Struct):
         Param(
             "type", "only these events, may be given several times: subject.deleted, key.created", many=True
         ),
-        Param("kind", "only about subjects of this kind: run, experiment, artifact, key, person, workspace"),
+        Param(
+            "kind",
+            "only about subjects of this kind: run, experiment, artifact, key, share, person, workspace",
+        ),
         Param("subject", "only about the subject with this id"),
         Param("actor", "only what this key did: its id, key:<uuid>, or system"),
         Param("since", "from this moment or day on, ISO 8601, UTC unless an offset is given"),

@@ -44,9 +44,7 @@ def by_language(rates: Mapping[str, float | None], languages: Mapping[str, str |
     means = {}
     known = sorted({language for language in languages.values() if language})
     for language in known:
-        found = [
-            rate for name, rate in rates.items() if rate is not None and languages.get(name) == language
-        ]
+        found = [rate for name, rate in rates.items() if rate is not None and languages.get(name) == language]
         if found:
             means[language] = sum(found) / len(found)
     macro = sum(means.values()) / len(means) if means else None

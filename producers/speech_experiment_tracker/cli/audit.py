@@ -19,6 +19,8 @@ _DONE = {
     "subject.restored": "[green]restored[/green]",
     "key.created": "made",
     "key.revoked": "[yellow]revoked[/yellow]",
+    "share.created": "made",
+    "share.revoked": "[yellow]revoked[/yellow]",
     "workspace.created": "made",
     "member.added": "added",
     "member.removed": "removed",
@@ -28,7 +30,8 @@ _DONE = {
 @app.command()
 def audit(
     kind: Annotated[
-        str | None, typer.Option("--kind", help="Of the subject: run, experiment, artifact, key, workspace.")
+        str | None,
+        typer.Option("--kind", help="Of the subject: run, experiment, artifact, key, share, workspace."),
     ] = None,
     event: Annotated[
         list[str] | None,

@@ -162,6 +162,16 @@ EXAMPLES: list[msgspec.Struct] = [
     control.MemberRemoved(workspace="default"),
     control.KeyCreated(workspace="default", role="admin", sha256="ef" * 32, label="laptop", hint="x4Zq"),
     control.KeyRevoked(reason="lost laptop"),
+    control.ShareCreated(
+        workspace="default",
+        name="Leaderboard",
+        path="/leaderboard?filter=task+%3D+%27asr%27",
+        as_of="vAAAA",
+        expires=1_790_000_000_000_000,
+        sha256="ab" * 32,
+        hint="wxyz",
+    ),
+    control.ShareRevoked(reason="the paper is out"),
     control.SubjectDeleted(reason="wrong data"),
     control.SubjectRestored(),
 ]

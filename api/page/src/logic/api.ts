@@ -1,5 +1,7 @@
 /** The public API, as the page asks it: JSON, errors as problems that say what to do. */
 
+import { shownShare } from "./route";
+
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -8,6 +10,8 @@ export class Problem extends Error {
     readonly position: number | null = null,
     readonly hint = "",
     readonly requestId = "",
+    /** When what was asked for ended. */
+    readonly expires = "",
   ) {
     super(detail);
   }
@@ -23,6 +27,8 @@ export function path(base: string, query: Query = {}): string {
     if (value === null || value === undefined || value === "") continue;
     for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
   }
+  const share = shownShare();
+  if (share) parameters.set("share", share);
   const text = parameters.toString();
   return `/api/v1${base}${text ? `?${text}` : ""}`;
 }
@@ -63,7 +69,7 @@ async function problemOf(answer: Response): Promise<Problem> {
   try {
     const told = await answer.json();
     const detail = told.detail || told.title || answer.statusText;
-    return new Problem(answer.status, detail, told.field, told.position ?? null, told.hint ?? "", told.request_id);
+    return new Problem(answer.status, detail, told.field, told.position ?? null, told.hint ?? "", told.request_id, told.expires_at ?? "");
   } catch {
     return new Problem(answer.status, `The server answered ${answer.status} ${answer.statusText}`);
   }
@@ -148,6 +154,7 @@ export interface Curve {
 }
 
 export interface ManyCurves {
+  vector: string;
   runs: Record<string, { curves: Record<string, Curve> }>;
 }
 
@@ -163,8 +170,19 @@ export interface Experiment {
   latest: { id: string; name: string; status: string; created_at: string } | null;
 }
 
+/** What a shared link shows: the address of a view, at a vector or as it is. */
+export interface SharedView {
+  id: string;
+  name: string;
+  path: string;
+  as_of: string | null;
+  moment: string | null;
+  expires_at: string;
+}
+
 export interface Me {
   workspace: string;
   role: string;
   actor: string;
+  share: SharedView | null;
 }

@@ -1,4 +1,5 @@
 /** Evaluations and their utterances, as the API has them. */
+import { path } from "./api";
 
 export interface Score {
   rate: number | null;
@@ -43,6 +44,7 @@ export interface Evaluation {
 }
 
 export interface OneEvaluation {
+  vector: string;
   profile: string;
   unit: string | null;
   evaluation: Evaluation;
@@ -88,5 +90,5 @@ export function audioAddress({ audio, start, duration }: Utterance): string | nu
   const found = /^(https?:\/\/[^/]+)?\/api\/v1\/artifacts\/([0-9a-f-]{36})(\/content)?$/i.exec(audio);
   if (!found || (found[1] && found[1] !== location.origin)) return null;
   const end = start !== null && duration !== null ? `,${start + duration}` : "";
-  return `/api/v1/artifacts/${found[2]}/content${start === null ? "" : `#t=${start}${end}`}`;
+  return `${path(`/artifacts/${found[2]}/content`)}${start === null ? "" : `#t=${start}${end}`}`;
 }

@@ -24,12 +24,17 @@ export function shownMoment(): string | null {
   return typeof location === "undefined" ? null : new URLSearchParams(location.search).get("as_of");
 }
 
+/** The id of the shared link by which this tab reads; null: by the session of whoever is signed in. */
+export function shownShare(): string | null {
+  return typeof location === "undefined" ? null : new URLSearchParams(location.search).get("share");
+}
+
 /**
  * A path with a query; what is empty is left out, so that the plainest state has the plainest URL.
- * The moment that is shown goes along, so that a link from the past leads to the past.
+ * The moment that is shown goes along, so that a link from the past leads to the past; and a shared link.
  */
 export function address(path: string, query: Record<string, string | null | undefined> = {}): string {
-  const kept = Object.entries({ as_of: shownMoment(), ...query }).filter((entry): entry is [string, string] => !!entry[1]);
+  const kept = Object.entries({ as_of: shownMoment(), share: shownShare(), ...query }).filter((entry): entry is [string, string] => !!entry[1]);
   const text = new URLSearchParams(kept).toString();
   return text ? `${path}?${text}` : path;
 }

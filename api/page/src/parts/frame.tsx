@@ -1,11 +1,13 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Me } from "../logic/api";
+import type { Me, SharedView } from "../logic/api";
+import { moment } from "../logic/format";
 import { address, followLinks } from "../logic/route";
 import { applyTheme, theme, type Theme } from "../logic/theme";
 import { NAVIGATION } from "../views";
 import { MomentChoice, PastBanner } from "./moment_choice";
 import { Search } from "./palette";
+import { Share } from "./share";
 
 interface Props {
   me: Me;
@@ -14,8 +16,8 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** Navigation, theme and session around a view. */
-export function Frame({ me, current, signOut, children }: Props) {
+/** Navigation, theme and session around a view; around a shared one, what it is. */
+export function Frame(props: Props) {
   useEffect(() => {
     document.addEventListener("click", followLinks);
     return () => document.removeEventListener("click", followLinks);
@@ -23,6 +25,28 @@ export function Frame({ me, current, signOut, children }: Props) {
   return (
     <>
       <a class="skip" href="#view">Skip to the content</a>
+      {props.me.share ? <SharedHeader share={props.me.share} /> : <Header {...props} />}
+      <main id="view" tabIndex={-1}>{props.children}</main>
+    </>
+  );
+}
+
+function SharedHeader({ share }: { share: SharedView }) {
+  return (
+    <header class="frame">
+      <span class="brand"><Mark />{share.name || "Speech experiments"}</span>
+      <span class="grow" />
+      <span class="quiet">
+        Shared to read, {share.moment ? <>as it was <b>{moment(share.moment)}</b></> : "as it is now"}; ends {moment(share.expires_at)}
+      </span>
+      <ThemeChoice />
+    </header>
+  );
+}
+
+function Header({ me, current, signOut }: Props) {
+  return (
+    <>
       <header class="frame">
         <a class="brand" href={address("/")}><Mark />Speech experiments</a>
         <nav aria-label="Views">
@@ -33,13 +57,13 @@ export function Frame({ me, current, signOut, children }: Props) {
         <span class="grow" />
         <Search />
         <a class="quiet" href="/docs">API</a>
+        <Share me={me} />
         <MomentChoice />
         <ThemeChoice />
         <span class="who" title={`${me.actor}, role ${me.role}`}>{me.workspace} · {me.role}</span>
         <button type="button" class="plain" onClick={signOut}>Sign out</button>
       </header>
       <PastBanner />
-      <main id="view" tabIndex={-1}>{children}</main>
     </>
   );
 }

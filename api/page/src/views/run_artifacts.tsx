@@ -1,4 +1,4 @@
-import type { RunDetails } from "../logic/api";
+import { path, type RunDetails } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { moment, plain, size } from "../logic/format";
 import { Empty, Notice } from "../parts/notice";
@@ -25,7 +25,7 @@ export function Artifacts({ run }: { run: RunDetails }) {
       <thead><tr><th>Path</th><th>Type</th><th class="number">Size</th><th class="number">Step</th><th class="number">Epoch</th><th class="number">Version</th><th>Logged</th><th>SHA-256</th></tr></thead>
       <tbody>{answer.artifacts.map((each) => (
         <tr key={each.id}>
-          <td><a href={`/api/v1/artifacts/${each.id}/content`} download={each.path.split("/").pop()}>{each.path}</a></td>
+          <td><a href={path(`/artifacts/${each.id}/content`)} download={each.path.split("/").pop()}>{each.path}</a></td>
           <td>{each.type}</td>
           <td class="number">{size(each.size_bytes)}</td>
           <td class="number">{each.step === null ? "" : plain(each.step)}</td>

@@ -1,4 +1,4 @@
--- Topic control: workspaces, people, keys, deletions, and the audit trail.
+-- Topic control: workspaces, people, keys, shares, deletions, and the audit trail.
 create table {schema}.workspaces (
     id         uuid primary key,
     name       text not null unique,
@@ -30,6 +30,23 @@ create table {schema}.keys (
     revoked_at timestamptz,
     revoked_by text
 );
+
+-- Links to one view, for whoever has them.
+create table {schema}.shares (
+    id         uuid primary key,
+    workspace  text not null,
+    name       text not null,
+    path       text not null,                  -- of the view, with its query
+    as_of      text,                           -- vector that it shows; null: the newest
+    sha256     text not null unique,
+    hint       text not null,
+    expires_at timestamptz not null,
+    created_at timestamptz not null,
+    created_by text,
+    revoked_at timestamptz,
+    revoked_by text
+);
+create index on {schema}.shares (workspace, created_at desc);
 
 create table {schema}.deletions (
     kind       text not null,
