@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from speech_experiment_projections.evaluation_check import check_evaluations
 from speech_experiment_projections.evidence import Evidence
 from speech_experiment_projections.evidence import Place as At
 from speech_experiment_projections.experiment_check import check_experiment
-from speech_experiment_projections.findings import Finding, Range, inclusive, rebuild, when
-from speech_experiment_projections.intervals import size
+from speech_experiment_projections.findings import Finding, rebuild, when
 from speech_experiment_projections.ledger import Account
 from speech_experiment_projections.ledger_check import PROJECTION, check_ledger, check_log, points_of
 from speech_experiment_projections.points_check import compare_points, compare_records
@@ -39,7 +35,6 @@ from speech_experiment_projections.summaries_check import (
 from speech_experiment_schemas.ids import producer_hash, run_hash
 from speech_experiment_schemas.metrics import MetricsLogged
 
-from .delivery import verdict
 from .log_reader import LogRecord
 from .log_sweep import Moment, Stretch, offsets_at, sweep
 from .positions import Place
@@ -48,47 +43,13 @@ from .services import Services
 from .stored_objects import check_contents
 from .stored_points import StoredPoints, Sum
 from .stored_runs import StoredRuns, names_of_keys, stored_runs
+from .verification_answers import RunVerification, answers
 
-MOST_FINDINGS = 1_000
 _MARGIN_MS = 60_000
 _SUSPECTS = 100
 """Records of one producer that are read again to name single points."""
 _EXPERIMENT_READS = 200
 """Events of experiments that lie outside what is read of the runs, and are looked up one by one."""
-
-
-class StreamEvidence(msgspec.Struct, kw_only=True):
-    """What the log holds of one producer in one stream; received: calls, voided ones included."""
-
-    stream: str
-    producer: UUID
-    received: list[Range]
-    voided: int
-    records: int
-    points: int
-    partition: int
-    first_offset: int
-    last_offset: int
-    open: bool
-
-
-class RunVerification(msgspec.Struct, kw_only=True):
-    """verdict: verified, differs, or in the ledger's words what is still open or was voided.
-
-    findings  of very many the first; how many there are is `found`
-    behind    records that projections have not reached, and that were not looked at
-    """
-
-    run_id: UUID
-    verdict: str
-    verified: bool
-    calls: int
-    records: int
-    points: int
-    found: int
-    findings: list[Finding]
-    behind: dict[str, int]
-    streams: list[StreamEvidence]
 
 
 class Question(NamedTuple):
@@ -123,8 +84,8 @@ async def verify(services: Services, question: Question, behind: Mapping[str, in
     findings += await check_contents(
         services, reading.evidence["artifacts"].artifacts.values(), question.contents, question.deadline
     )
-    answers = _answers(question.runs, reading.evidence, findings, behind)
-    return Answer(answers, await _unknown(services, reading.others))
+    told = answers(question.runs, reading.evidence, findings, behind)
+    return Answer(told, await _unknown(services, reading.others))
 
 
 class _Reading:
@@ -320,64 +281,6 @@ async def _stretches(services: Services, stored: StoredRuns) -> dict[Place, Stre
         place: Stretch(stretch.start, min(stretch.stop, stored.next_offsets[place], ends[place]))
         for place, stretch in found.items()
     }
-
-
-def _answers(
-    runs: Sequence[UUID],
-    evidence: Mapping[str, Evidence],
-    findings: Iterable[Finding],
-    behind: Mapping[str, int],
-) -> list[RunVerification]:
-    of_run: dict[UUID, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if finding.run is not None:
-            of_run[finding.run].append(finding)
-    streams: dict[UUID, list[StreamEvidence]] = defaultdict(list)
-    for topic in evidence.values():
-        for (_, run, _), stream in _streams(topic):
-            if run is not None:
-                streams[run].append(stream)
-    return [_answer(run, streams[run], of_run[run], behind) for run in runs]
-
-
-def _streams(evidence: Evidence) -> Iterable[tuple[Account, StreamEvidence]]:
-    for account, entry in evidence.accounts.entries.items():
-        lines = evidence.lines[account]
-        yield (
-            account,
-            StreamEvidence(
-                stream=evidence.topic,
-                producer=account[0],
-                received=inclusive(entry.received),
-                voided=size(entry.voided),
-                records=len(lines),
-                points=points_of(lines)[0],
-                partition=entry.partition,
-                first_offset=entry.first_offset,
-                last_offset=entry.last_offset,
-                open=entry.last_seq is None,
-            ),
-        )
-
-
-def _answer(
-    run: UUID, streams: list[StreamEvidence], findings: list[Finding], behind: Mapping[str, int]
-) -> RunVerification:
-    is_open = bool(behind) or not streams or any(stream.open for stream in streams)
-    voided = sum(stream.voided for stream in streams)
-    said = "differs" if findings else verdict((), is_open=is_open, voided=voided)
-    return RunVerification(
-        run_id=run,
-        verdict=said,
-        verified=not findings and not is_open,
-        calls=sum(last - first + 1 for stream in streams for first, last in stream.received),
-        records=sum(stream.records for stream in streams),
-        points=sum(stream.points for stream in streams),
-        found=len(findings),
-        findings=findings[:MOST_FINDINGS],
-        behind=dict(behind),
-        streams=streams,
-    )
 
 
 def _event(record: LogRecord, partitions: int) -> Recorded | Rejected:

@@ -20,7 +20,8 @@ from .responses import json_response
 from .routing import Param, Routes
 from .runs import tables_of_runs
 from .services import Services, services_of
-from .verification import Question, RunVerification, by, verify
+from .verification import Question, by, verify
+from .verification_answers import RunVerification
 
 routes = Routes("verification")
 _PATIENCE = 5.0
