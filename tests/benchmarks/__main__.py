@@ -38,6 +38,7 @@ BENCHES = {
     "rebuild": Bench((), "rebuild"),
     "resume": Bench((), "resume"),
     "scoring": Bench((), "scoring"),
+    "page": Bench(("page",), "page"),
     "idle": Bench(("idle",), "idle"),
     "cluster": Bench((), "cluster"),
 }

@@ -75,6 +75,18 @@ FIGURES = {
             "cluster_live", "2 gateways, 3 workers, 24 partitions, queryable", "points/s", 1_000_000, "more"
         ),
         Figure("cluster_wrong", "runs that differ on the cluster", "", 0),
+        Figure("page_scripts", "page, first view: compressed JavaScript", "kB", 300),
+        Figure("page_usable", "page, first visit until the home view is usable", "ms", 1_000),
+        Figure("page_shift", "page, first visit: cumulative layout shift", "", 0.05),
+        Figure("page_rows", "page, table of 100,000 runs: first rows", "ms", 300),
+        Figure("page_sort", "page, table of 100,000 runs: sorted by a metric", "ms", 300),
+        Figure("page_filter", "page, table of 100,000 runs: filtered", "ms", 300),
+        Figure("page_scroll", "page, longest task over 50 ms while its rows scroll", "ms", 0),
+        Figure("page_curves", "page, 20 runs × 100,000 points: first drawn", "ms", 500),
+        Figure("page_curves_cold", "the same from a typed address, nothing cached", "ms", 1_500),
+        Figure("page_zoom", "page, 20 runs × 100,000 points: zoom with its detail", "ms", 150),
+        Figure("page_utterances", "page, 100,000 utterances: filtered", "ms", 200),
+        Figure("page_live", "page, a logged point on the open chart", "ms", 1_500),
         Figure("ready", "server start until it answers (ours: warm)", "s", 8),
         Figure("idle", "idle server, sum of PSS", "GB", 1.2),
     )

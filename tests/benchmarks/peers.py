@@ -29,10 +29,10 @@ class Peer:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("trackio", ("trackio",), (*CLIENT, "curve", "catalogue", "ingest", "idle")),
-        Peer("tensorboardx", ("tensorboardX", "tensorboard"), (*CLIENT, "curve", "idle")),
+        Peer("trackio", ("trackio",), (*CLIENT, "curve", "catalogue", "ingest", "idle", "page")),
+        Peer("tensorboardx", ("tensorboardX", "tensorboard"), (*CLIENT, "curve", "idle", "page")),
         Peer("wandb", ("wandb",)),
-        Peer("mlflow", ("mlflow",), (*CLIENT, "curve", "catalogue", "ingest", "idle")),
+        Peer("mlflow", ("mlflow",), (*CLIENT, "curve", "catalogue", "ingest", "idle", "page")),
         Peer("aim", ("aim",)),
         Peer("neptune", ("neptune-scale",)),
     )
@@ -90,7 +90,8 @@ def _measure_once(
     """
     with tempfile.TemporaryDirectory(prefix=f"bench-{subject}-", ignore_cleanup_errors=True) as folder:
         command = [str(python), "-m", "tests.benchmarks.subjects", subject, name, folder]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore", **(env or {})}
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"}
+        environment |= {"BENCH_PYTHON": str(own_python()), **(env or {})}
         try:
             done = subprocess.run(
                 [*command, *(["--quick"] if quick else [])],

@@ -106,7 +106,7 @@ async def test_a_click_on_a_head_sorts(person: Person, admin: httpx.AsyncClient)
 
 async def test_a_wrong_filter_is_shown_at_its_place(person: Person) -> None:
     await person.open("/runs")
-    box = person.page.get_by_role("searchbox", name="Filter")
+    box = person.page.get_by_role("combobox", name="Filter")
     await box.fill("task = 'asr' and lerning_rate < 3")
     await box.press("Enter")
     error = person.page.locator("#filter-error")

@@ -26,7 +26,7 @@ def curves(quick: bool) -> dict[str, float]:
     """curve_full, curve_small (ms, p50, JSON and Arrow), idle and with `_busy` beside 1M points/s."""
     times = 20 if quick else 100
     with running_stack() as stack:
-        run = seed(stack)
+        (run,) = seed(stack)
         figures = _measure(stack, run, times, "")
         wanted = Load(url=stack.url, key=stack.key, seconds=15 if quick else 45, rate=1_000_000)
         with load(stack, wanted) as running:
@@ -36,19 +36,21 @@ def curves(quick: bool) -> dict[str, float]:
         return figures | running.beside(busy, wanted.rate) | {"curve_busy_rate": running.offered}
 
 
-def seed(stack: Stack) -> str:
-    """A run with one curve of 100,000 points through the gateway; returns its id once all are queryable."""
-    run = SyntheticRun("curve")
+def seed(stack: Stack, runs: int = 1, points: int = CURVE_POINTS) -> list[str]:
+    """Runs with one curve each through the gateway; returns their ids once all is queryable."""
+    before = stack.points()
     poster = Poster(stack.url, stack.key)
-    poster.post(run.opening())
-    for first in range(0, CURVE_POINTS, PART):
-        poster.post([run.seal(_part(first), PART)])
-    poster.post(run.closing())
-    wait_for_points(stack, CURVE_POINTS, 60)
-    return str(run.run)
+    seeded = [SyntheticRun(f"curve-{number}" if number else "curve") for number in range(runs)]
+    for number, run in enumerate(seeded):
+        poster.post(run.opening())
+        for first in range(0, points, PART):
+            poster.post([run.seal(_part(first, number / 10), PART)])
+        poster.post(run.closing())
+    wait_for_points(stack, before + runs * points, 60 + 10 * runs)
+    return [str(run.run) for run in seeded]
 
 
-def _part(first: int) -> MetricsLogged:
+def _part(first: int, lift: float) -> MetricsLogged:
     steps = np.arange(first, first + PART)
     return MetricsLogged(
         keys=["train_loss"],
@@ -56,7 +58,7 @@ def _part(first: int) -> MetricsLogged:
         steps=steps.astype("<i8").tobytes(),
         times=(time.time_ns() // 1000 + steps).astype("<i8").tobytes(),
         key_index=np.zeros(PART, "<u2").tobytes(),
-        values=np.array([curve_value(int(step)) for step in steps], "<f8").tobytes(),
+        values=np.array([lift + curve_value(int(step)) for step in steps], "<f8").tobytes(),
     )
 
 

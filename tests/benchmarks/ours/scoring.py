@@ -66,14 +66,14 @@ def large(stack: Stack, size: int) -> dict[str, float]:
     references = speech.texts(size)
     evaluations: list[UUID] = []
     connection = stack.connection()
-    _post(stack, speech.registered("large", references))
+    post(stack, speech.registered("large", references))
     start = time.monotonic()
     for number in range(SYSTEMS):
         heard = speech.heard(references, 0.05 + 0.01 * number, number)
         ids, records = speech.evaluated(f"system-{number}", [("large", heard)])
-        _post(stack, records)
+        post(stack, records)
         evaluations += ids
-    _wait_for_scores(connection, "large", "basic-wer", SYSTEMS, size)
+    wait_for_scores(connection, "large", "basic-wer", SYSTEMS, size)
     figures = {"score_first": time.monotonic() - start}
     one, other = evaluations[:2]
     by = [("evaluation", str(one)), ("by", "speaker"), ("by", "condition.snr")]
@@ -88,7 +88,7 @@ def _rescore(stack: Stack, connection: Connection, profile: str, size: int) -> f
     """Seconds from the event until every system is on the profile's board."""
     sealer = Sealer(uuid7(), "evaluations")
     start = time.monotonic()
-    _post(
+    post(
         stack,
         [
             sealer.seal(
@@ -97,7 +97,7 @@ def _rescore(stack: Stack, connection: Connection, profile: str, size: int) -> f
             )
         ],
     )
-    _wait_for_scores(connection, "large", profile, SYSTEMS, size)
+    wait_for_scores(connection, "large", profile, SYSTEMS, size)
     return time.monotonic() - start
 
 
@@ -106,7 +106,7 @@ def board(stack: Stack, runs: int) -> dict[str, float]:
     names = [f"set-{number}" for number in range(BOARD_SETS)]
     references = speech.texts(3)
     for name in names:
-        _post(stack, speech.registered(name, references))
+        post(stack, speech.registered(name, references))
 
     def records() -> Iterator[bytes]:
         for number in range(runs):
@@ -116,15 +116,16 @@ def board(stack: Stack, runs: int) -> dict[str, float]:
             yield from speech.evaluated(f"run-{number}", results)[1]
 
     start = time.monotonic()
-    _post(stack, records())
+    post(stack, records())
     connection = stack.connection()
-    _wait_for_scores(connection, names[-1], "basic-wer", runs, len(references))
+    wait_for_scores(connection, names[-1], "basic-wer", runs, len(references))
     seconds = time.monotonic() - start
     question = [("test_set", name) for name in names]
     return {"score_board": _asked(connection, "/api/v1/scores", question), "score_board_seed": seconds}
 
 
-def _post(stack: Stack, records: Iterable[bytes]) -> None:
+def post(stack: Stack, records: Iterable[bytes]) -> None:
+    """Sends records, in batches."""
     poster, size = Poster(stack.url, stack.key), 0
     waiting: list[bytes] = []
     for record in records:
@@ -138,7 +139,8 @@ def _post(stack: Stack, records: Iterable[bytes]) -> None:
     poster.close()
 
 
-def _wait_for_scores(connection: Connection, name: str, profile: str, systems: int, size: int) -> None:
+def wait_for_scores(connection: Connection, name: str, profile: str, systems: int, size: int) -> None:
+    """Returns when that many systems are on the board; raises RuntimeError when late."""
     path = "/api/v1/scores?" + urlencode({"test_set": name, "profile": profile, "limit": 10})
     deadline = time.monotonic() + 900
     while time.monotonic() < deadline:

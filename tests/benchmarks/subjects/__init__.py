@@ -14,6 +14,8 @@ curve      curve_full, curve_small (ms): a curve of 100,000 points over HTTP, wh
 catalogue  create_1k (s), search_1k (ms): runs with 20 params and 10 metrics created, then searched
 ingest     ingest (points/s) over HTTP with four clients
 idle       idle (GB), ready (s) of a server
+page       page_usable (ms), page_scripts (kB), page_shift of its first view; page_curves_cold (ms): 20 runs with
+           100,000 points drawn, from a typed address
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any, Protocol
 
 CURVE_POINTS = 100_000
 RUNS = 1_000
+DRAWN = 20
 PARAMS = {
     f"param_{i}": value
     for i, value in enumerate([12, 256, 4, 1e-3, "adam", 0.1, "conformer", 80, 160, 400] * 2)

@@ -15,7 +15,8 @@ from typing import Any
 from tests.benchmarks.load import four_clients
 from tests.benchmarks.processes import descendants, free_port, pss_bytes, server
 from tests.benchmarks.stats import milliseconds, percentile
-from tests.benchmarks.subjects import CURVE_POINTS, RUNS, curve_value, metrics_of, params_of
+from tests.benchmarks.subjects import CURVE_POINTS, DRAWN, RUNS, curve_value, metrics_of, params_of
+from tests.benchmarks.subjects.opened import first_view, opened
 from tests.benchmarks.web import Connection, wait_for
 
 SCRIPT = """
@@ -175,6 +176,34 @@ def _sender(url: str) -> Callable[[int], int]:
         return 1_000
 
     return send
+
+
+def page(folder: Path, quick: bool) -> dict[str, float]:
+    """The list of an experiment's runs, and its chart of a metric over them."""
+    client, experiment = _client(folder)
+    for i in range(DRAWN):
+        _create_locally(client, experiment, i)
+    _add_curves(folder, 2_000 if quick else CURVE_POINTS)
+    times = 2 if quick else 5
+    with _serve(folder) as (connection, _):
+        runs = f"{connection.url}/#/experiments/{experiment}/runs"
+        figures = first_view(runs, "/run-19/.test(document.body.innerText)", times)
+        charts = f"{runs}?compareRunsMode=CHART"
+        drawn = f"document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length >= {DRAWN // 2}"
+        return figures | {"page_curves_cold": opened(charts, drawn, times)["taken"]}
+
+
+def _add_curves(folder: Path, points: int) -> None:
+    """The same curve in every run, written past the API: the page alone is measured."""
+    now = int(time.time() * 1000)
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        runs = [run for (run,) in database.execute("select run_uuid from runs")]
+        for run in runs:
+            rows = (("train_loss", curve_value(i), now + i, run, i, 0) for i in range(points))
+            columns = "key, value, timestamp, run_uuid, step, is_nan"
+            database.executemany(f"insert into metrics ({columns}) values (?, ?, ?, ?, ?, ?)", rows)
+            last = ("train_loss", curve_value(points - 1), now + points, run, points - 1, 0)
+            database.execute(f"insert into latest_metrics ({columns}) values (?, ?, ?, ?, ?, ?)", last)
 
 
 def idle(folder: Path, quick: bool) -> dict[str, float]:

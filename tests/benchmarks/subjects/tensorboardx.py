@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ from tensorboardX import SummaryWriter  # type: ignore[import-not-found]
 
 from tests.benchmarks.processes import descendants, free_port, pss_bytes, server
 from tests.benchmarks.stats import milliseconds, percentile
-from tests.benchmarks.subjects import CURVE_POINTS, curve_value
+from tests.benchmarks.subjects import CURVE_POINTS, DRAWN, curve_value
+from tests.benchmarks.subjects.opened import first_view, opened
 from tests.benchmarks.web import Connection, wait_for
 
 SCRIPT = """
@@ -78,6 +80,33 @@ def _wait_for_all(connection: Connection, path: str, points: int) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"TensorBoard did not load {points} points within 60 s")
         time.sleep(0.3)
+
+
+def page(folder: Path, quick: bool) -> dict[str, float]:
+    """The dashboard that TensorBoard opens with: its first view is the curves."""
+    first = folder / "logs" / "run-00"
+    with SummaryWriter(str(first)) as writer:
+        for step in range(2_000 if quick else CURVE_POINTS):
+            writer.add_scalar("train_loss", curve_value(step), step)
+    for number in range(1, DRAWN):
+        shutil.copytree(first, folder / "logs" / f"run-{number:02}")
+    port = free_port()
+    with server(_command(folder, port), port, folder):
+        url = f"http://127.0.0.1:{port}"
+        path = f"/data/plugin/scalars/scalars?run=run-{DRAWN - 1:02}&tag=train_loss"
+        wait_for(url, path, 90)
+        _wait_for_all(Connection(url), path, 1_000)
+        figures = first_view(
+            url,
+            "document.querySelectorAll('line-chart').length > 0 && /run-00/.test(document.body.innerText)",
+            2 if quick else 5,
+        )
+        return figures | {"page_curves_cold": opened(url, _DRAWN, 2 if quick else 5)["taken"]}
+
+
+_DRAWN = (
+    "document.querySelectorAll('line-chart svg.series-view path, line-chart .series-view path').length >= 20"
+)
 
 
 def idle(folder: Path, quick: bool) -> dict[str, float]:

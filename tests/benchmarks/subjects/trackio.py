@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.benchmarks.load import four_clients
 from tests.benchmarks.processes import descendants, free_port, pss_bytes, server
 from tests.benchmarks.stats import milliseconds, percentile
-from tests.benchmarks.subjects import CURVE_POINTS, RUNS, curve_value, metrics_of, params_of
+from tests.benchmarks.subjects import CURVE_POINTS, DRAWN, RUNS, curve_value, metrics_of, params_of
+from tests.benchmarks.subjects.opened import first_view, opened
 from tests.benchmarks.web import Connection, wait_for
 
 SCRIPT = """
@@ -109,6 +110,25 @@ def catalogue(folder: Path, quick: bool) -> dict[str, float]:
         "search_1k": percentile(taken, 95),
         "search_1k_p50": percentile(taken, 50),
     }
+
+
+def page(folder: Path, quick: bool) -> dict[str, float]:
+    """The dashboard of a project: its first view is the curves of its runs."""
+    os.environ["TRACKIO_DIR"] = str(folder)
+    from trackio.sqlite_storage import SQLiteStorage
+
+    points = 2_000 if quick else CURVE_POINTS
+    steps = list(range(points))
+    logs = [{"train_loss": curve_value(step)} for step in steps]
+    for number in range(DRAWN):
+        SQLiteStorage.bulk_log("bench", f"run-{number:02}", logs, steps, config={})
+    times = 2 if quick else 5
+    with _serve(folder) as (connection, _):
+        url = f"{connection.url}/?project=bench"
+        figures = first_view(url, "/run-00/.test(document.body.innerText)", times)
+        return figures | {
+            "page_curves_cold": opened(url, "document.querySelector('canvas, svg.marks')", times)["taken"]
+        }
 
 
 def idle(folder: Path, quick: bool) -> dict[str, float]:

@@ -108,6 +108,13 @@ export interface RunPage {
   vector: string;
 }
 
+/** Runs that have the same values of some fields; of chosen numbers their mean and how they spread. */
+export interface Group {
+  by: Record<string, unknown>;
+  count: number;
+  values: Record<string, { count: number; mean: Numeric; sd: Numeric; min: Numeric; max: Numeric }>;
+}
+
 export interface Result {
   key: string;
   test_set: string;
@@ -151,6 +158,8 @@ export interface Curve {
   step: (number | null)[];
   value: Numeric[];
   time: number[];
+  epoch?: Numeric[];
+  abandoned?: boolean[];
 }
 
 export interface ManyCurves {

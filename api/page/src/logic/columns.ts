@@ -89,6 +89,11 @@ export function quoted(text: string): string {
   return `'${text.replace(/'/g, "''")}'`;
 }
 
+/** The filter of runs by their ids. */
+export function idFilter(ids: readonly string[]): string {
+  return `id in (${ids.map(quoted).join(", ")})`;
+}
+
 function plainText(id: string, run: Run): string {
   const value = run[id];
   if (id === "duration") return format.duration(number(value as number | null));
@@ -124,6 +129,13 @@ export function differing(configs: readonly unknown[]): { key: string; values: u
     const values = flats.map((each) => each.get(key));
     return { key, values, differs: new Set(values.map((value) => JSON.stringify(value))).size > 1 };
   });
+}
+
+/** The ids with one of them at the place of another. */
+export function moved(ids: readonly string[], id: string, place: string): string[] {
+  const rest = ids.filter((each) => each !== id);
+  const at = ids.indexOf(place);
+  return at < 0 || !ids.includes(id) ? [...ids] : [...rest.slice(0, at), id, ...rest.slice(at)];
 }
 
 export interface Order {

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { lines, merged, type Operation, type Step } from "./alignment";
 import { colourOf } from "./colours";
-import { column, differing, flat, inside, nextOrder, orderTerm, parseOrder } from "./columns";
-import { aligned, extended, lineOf, panelOrder, smoothed } from "./curves";
+import type { Run } from "./api";
+import { column, differing, flat, inside, moved, nextOrder, orderTerm, parseOrder } from "./columns";
+import { completed, keyed, literal, matching, placeAt } from "./completion";
+import { aligned, bandOf, extended, lineOf, panelOrder, parted, smoothed, together } from "./curves";
 import { audioAddress, type Utterance } from "./evaluations";
 import { duration, metric, plain, size } from "./format";
+import { groupsOf, spreadText, within } from "./groups";
+import { coordinates } from "./parallel";
 import { address, joined, list } from "./route";
 import { bestOf, differences, evidence, orderedSystems, shareText, type Cell, type ScoredSet, type System } from "./scores";
 
@@ -151,5 +155,89 @@ describe("evaluations", () => {
   it("differ in parameters, also where one has none", () => {
     const rows = differing([{ a: { b: 1 }, c: 1 }, { a: { b: 2 }, c: 1, d: null }]);
     expect(rows.map((row) => [row.key, row.differs])).toEqual([["a.b", true], ["c", false], ["d", true]]);
+  });
+});
+
+describe("completion of filters", () => {
+  const at = (text: string) => {
+    const caret = text.indexOf("|");
+    const { wanted, field, typed } = placeAt(text.replace("|", ""), caret);
+    return [wanted, field, typed];
+  };
+  it("knows what may come next", () => {
+    expect(at("|")).toEqual(["field", "", ""]);
+    expect(at("not tas|")).toEqual(["field", "", "tas"]);
+    expect(at("task |")).toEqual(["operator", "task", ""]);
+    expect(at("task = |")).toEqual(["value", "task", ""]);
+    expect(at("task = 'as|")).toEqual(["value", "task", "'as"]);
+    expect(at("task = 'it''s' |")).toEqual(["connective", "task", ""]);
+    expect(at("language in ('en', |")).toEqual(["value", "language", ""]);
+    expect(at("language in ('en') and wer['a b'] <| 3")).toEqual(["value", "wer['a b']", ""]);
+    expect(at("params.lr between 1 and |")).toEqual(["value", "params.lr", ""]);
+    expect(at("notes is not null a|")).toEqual(["connective", "notes", "a"]);
+    expect(at("order by name |")).toEqual(["direction", "name", ""]);
+  });
+  it("replaces what was typed, and nothing else", () => {
+    const text = "tas and x";
+    expect(completed(text, placeAt(text, 3), "task").text).toBe("task and x");
+    expect(completed("task = 'a", placeAt("task = 'a", 9), "'asr'")).toEqual({ text: "task = 'asr' ", caret: 13 });
+  });
+  it("offers what begins so before what contains it", () => {
+    expect(matching(["params.batch", "batch_size", "name"], "batch", 9)).toEqual(["batch_size", "params.batch"]);
+    expect(matching(["'asr'", "'tts'"], "'A", 9)).toEqual(["'asr'"]);
+  });
+  it("quotes what needs it", () => {
+    expect([keyed("params", "optimizer.lr"), keyed("tags", "my team"), literal("3e-4"), literal("it's")]).toEqual(["params.optimizer.lr", "tags['my team']", "3e-4", "'it''s'"]);
+  });
+});
+
+describe("groups of runs", () => {
+  const run = { id: "1", name: "a", languages: ["en", "de"], task: "asr", config: { layers: 12 } } as unknown as Run;
+  it("are one for each value of a list", () => {
+    expect(groupsOf(run, ["task", "language"])).toEqual(["asr · en", "asr · de"]);
+    expect(groupsOf(run, ["params.layers", "domain"])).toEqual(["12 · none"]);
+  });
+  it("lead to a filter of their runs, the order kept", () => {
+    expect(within("a = 1 or b = 2 order by name", ["task", "params.lr", "user"], ["it's", 0.1, null])).toBe("(a = 1 or b = 2) and task = 'it''s' and params.lr = 0.1 and user is null order by name");
+    expect(within("", ["task"], ["asr"])).toBe("task = 'asr'");
+  });
+  it("have mean and deviation, a single run its value", () => {
+    const group = (sd: number | null) => ({ by: {}, count: 2, values: { x: { count: 2, mean: 0.05, sd, min: 0, max: 1 } } });
+    expect(spreadText(column("wer['test']")!, group(0.01), 0)).toBe("5.00 ± 1.00 %");
+    expect(spreadText(column("metrics.loss")!, group(null), 0)).toBe("0.05");
+  });
+  it("are drawn as the mean of those that have come so far", () => {
+    const { line, band } = together("g", [{ run: "1", x: [0, 2], y: [0, 2] }, { run: "2", x: [0, 1, 2, 3], y: [2, 3, 4, 9] }]);
+    expect([line.x, line.y, band.low, band.high]).toEqual([[0, 1, 2, 3], [1, 2, 3, 9], [0, 1, 2, 9], [2, 3, 4, 9]]);
+  });
+});
+
+describe("curves of resumed and long runs", () => {
+  it("part what was abandoned by attempts", () => {
+    const curve = { step: [1, 2, 2, 3, 3], value: [1, 2, 5, 3, 6], time: [10, 11, 20, 12, 21], abandoned: [false, true, true, true, false] };
+    const { kept, abandoned } = parted(curve, [15, 30]);
+    expect(kept.value).toEqual([1, 6]);
+    expect(abandoned.map((each) => each.value)).toEqual([[2, 3], [5]]);
+  });
+  it("have a band of least and largest values, short ones none", () => {
+    const x = Array.from({ length: 1000 }, (_, i) => i);
+    const band = bandOf({ run: "1", x, y: x.map((i) => (i % 2 ? 1 : -1)) })!;
+    expect(band.x.length).toBe(160);
+    expect(new Set([...band.low, ...band.high])).toEqual(new Set([-1, 1]));
+    expect(bandOf({ run: "1", x: [1, 2], y: [1, 2] })).toBeNull();
+  });
+});
+
+describe("parallel coordinates", () => {
+  const runs = [{ config: { lr: 1, model: "a", same: 1 }, metrics: { val_wer: 0.1 } }, { config: { lr: 3, model: "b", same: 1 }, metrics: {} }] as unknown as Run[];
+  it("have axes for what differs and what was scored, numbers by size", () => {
+    const found = coordinates(runs);
+    expect([...found.keys()]).toEqual(["params.lr", "params.model", "metrics.val_wer"]);
+    expect(found.get("params.lr")!.places).toEqual([0, 1]);
+    expect(found.get("metrics.val_wer")).toMatchObject({ places: [0.5, null], marks: [{ text: "10.00 %" }] });
+  });
+  it("move a column to the place of another", () => {
+    expect(moved(["a", "b", "c"], "c", "a")).toEqual(["c", "a", "b"]);
+    expect(moved(["a", "b", "c"], "a", "c")).toEqual(["b", "c", "a"]);
   });
 });

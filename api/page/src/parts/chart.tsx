@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import { aligned, type Axis, type Line } from "../logic/curves";
+import { aligned, type Axis, type Band, type Line } from "../logic/curves";
 import { duration, isRate, metric, plain } from "../logic/format";
 import { onTheme } from "../logic/theme";
 
@@ -8,8 +8,14 @@ export interface ChartLine extends Line {
   name: string;
   colour: string;
   dash: number[];
-  /** As it was before smoothing, drawn faintly behind. */
+  /** As it was before smoothing, drawn faintly behind unless its band is. */
   raw: Line | null;
+  /** Between what values it varies, filled behind it. */
+  band: Band | null;
+  /** What earlier attempts had logged beyond where later ones went on. */
+  tails: readonly Line[];
+  /** Where later attempts began, on the axis. */
+  marks: readonly number[];
 }
 
 interface Props {
@@ -48,7 +54,7 @@ export function Chart(props: Props) {
   useEffect(() => onTheme(() => setPaint((now) => now + 1)), []);
 
   const drawn = drawnLines(lines, log);
-  const structure = JSON.stringify([drawn.map((each) => [each.run, each.faint]), axis, log, paint]);
+  const structure = JSON.stringify([drawn.map((each) => [each.run, each.kind]), axis, log, paint]);
   useLayoutEffect(() => {
     const element = box.current!;
     const made = new uPlot(options(element, drawn, latest, setHover), aligned(drawn) as uPlot.AlignedData, element);
@@ -73,12 +79,15 @@ export function Chart(props: Props) {
   }, [lines, zoom?.[0], zoom?.[1]]);
   useLayoutEffect(() => plot.current?.setSize({ width: box.current!.clientWidth, height }), [height]);
   useLayoutEffect(() => {
-    const place = drawn.findIndex((each) => !each.faint && each.run === props.highlighted);
+    const place = drawn.findIndex((each) => each.kind === "line" && each.run === props.highlighted);
     plot.current?.setSeries(place < 0 ? null : place + 1, { focus: place >= 0 }, false);
   }, [props.highlighted, structure]);
 
   return (
-    <div class="chart" style={{ height: `${height}px` }} data-points={lines.reduce((sum, each) => sum + each.x.length, 0)}>
+    <div
+      class="chart" style={{ height: `${height}px` }} data-points={lines.reduce((sum, each) => sum + each.x.length, 0)}
+      data-bands={lines.filter((each) => each.band).length} data-tails={lines.reduce((sum, each) => sum + each.tails.length, 0)} data-marks={lines.reduce((sum, each) => sum + each.marks.length, 0)}
+    >
       <div ref={box} role="img" aria-label={`${props.name}: ${lines.map((each) => each.name).join(", ")}`} />
       {hover && <Tip hover={hover} name={props.name} axis={axis} highlighted={props.highlighted} />}
     </div>
@@ -89,13 +98,57 @@ interface Drawn extends Line {
   colour: string;
   dash: number[];
   name: string;
-  faint: boolean;
+  kind: "line" | "raw" | "tail" | "low" | "high";
 }
 
+/** Everything that is drawn, from the back to the front: bands, what smoothing hides, abandoned tails, lines. */
 function drawnLines(lines: readonly ChartLine[], log: boolean): Drawn[] {
-  const faint = lines.flatMap((each) => (each.raw ? [{ ...each, ...each.raw, faint: true }] : []));
-  const all = [...faint, ...lines.map((each) => ({ ...each, faint: false }))];
+  const all = [
+    ...lines.flatMap(({ band, ...each }): Drawn[] => (band ? [{ ...each, x: band.x, y: band.low, kind: "low" }, { ...each, x: band.x, y: band.high, kind: "high" }] : [])),
+    ...lines.flatMap((each): Drawn[] => (each.raw && !each.band ? [{ ...each, ...each.raw, kind: "raw" }] : [])),
+    ...lines.flatMap((each) => each.tails.map((tail): Drawn => ({ ...each, ...tail, kind: "tail" }))),
+    ...lines.map((each): Drawn => ({ ...each, kind: "line" })),
+  ];
   return log ? all.map((each) => ({ ...each, y: each.y.map((y) => (y !== null && y > 0 ? y : null)) })) : all;
+}
+
+const LOOKS: Record<Drawn["kind"], { alpha: string; width: number }> = {
+  line: { alpha: "", width: 1.6 },
+  raw: { alpha: "38", width: 1 },
+  tail: { alpha: "90", width: 1.2 },
+  low: { alpha: "00", width: 0 },
+  high: { alpha: "00", width: 0 },
+};
+
+/** Fills between each low and the high that follows it. */
+function bandsOf(drawn: readonly Drawn[]): uPlot.Band[] {
+  return drawn.flatMap((each, i) => (each.kind === "low" ? [{ series: [i + 2, i + 1] as [number, number], fill: `${each.colour}2e` }] : []));
+}
+
+/** Shades what was abandoned, and marks where later attempts began. */
+function drawAttempts(plot: uPlot, lines: readonly ChartLine[]): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const line of lines) {
+    ctx.fillStyle = `${line.colour}1a`;
+    for (const tail of line.tails) {
+      const [left, right] = [tail.x[0]!, tail.x.at(-1)!].map((x) => plot.valToPos(x, "x", true)) as [number, number];
+      ctx.fillRect(left, bbox.top, Math.max(1, right - left), bbox.height);
+    }
+    ctx.strokeStyle = line.colour;
+    ctx.setLineDash([3, 3]);
+    for (const mark of line.marks) {
+      const x = Math.round(plot.valToPos(mark, "x", true)) + 0.5;
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+  }
+  ctx.restore();
 }
 
 function rescale(plot: uPlot, zoom: readonly [number, number] | null): void {
@@ -136,12 +189,13 @@ function options(
       {},
       ...drawn.map((each) => ({
         label: each.name,
-        stroke: each.faint ? `${each.colour}38` : each.colour,
-        width: each.faint ? 1 : 1.6,
-        dash: each.dash,
-        points: { show: each.x.length < 2 },
+        stroke: each.colour + LOOKS[each.kind].alpha,
+        width: LOOKS[each.kind].width,
+        dash: each.kind === "tail" ? [3, 4] : each.dash,
+        points: { show: each.kind === "line" && each.x.length < 2 },
       })),
     ],
+    bands: bandsOf(drawn),
     cursor: {
       sync: { key: SYNC.key, setSeries: false },
       drag: { x: true, y: false, setScale: false },
@@ -149,6 +203,7 @@ function options(
       bind: { dblclick: () => () => (latest.current.onZoom(null), null) },
     },
     hooks: {
+      drawAxes: [(plot) => drawAttempts(plot, latest.current.lines)],
       setSelect: [
         (plot) => {
           const { left, width } = plot.select;
@@ -185,7 +240,7 @@ function hovered(plot: uPlot, drawn: readonly Drawn[]): Hover | null {
   const index = plot.cursor.idx;
   if (index === null || index === undefined) return null;
   const rows = drawn.flatMap((each, i) => {
-    const value = each.faint ? null : nearest(plot.data[i + 1]!, index);
+    const value = each.kind !== "line" ? null : nearest(plot.data[i + 1]!, index);
     return value === null ? [] : [{ name: each.name, colour: each.colour, value, run: each.run }];
   });
   rows.sort((a, b) => b.value - a.value);
@@ -202,7 +257,7 @@ function nearest(values: ArrayLike<number | null | undefined>, index: number): n
 }
 
 function Tip({ hover, name, axis, highlighted }: { hover: Hover; name: string; axis: Axis; highlighted: string | null }) {
-  const at = axis === "step" ? `step ${plain(hover.x)}` : axis === "relative" ? duration(hover.x) : new Date(hover.x * 1000).toLocaleTimeString();
+  const at = axis === "step" || axis === "epoch" ? `${axis} ${plain(hover.x)}` : axis === "relative" ? duration(hover.x) : new Date(hover.x * 1000).toLocaleTimeString();
   return (
     <div class={`tip${hover.left > 180 ? " left" : ""}`} style={{ left: `${hover.left + 58}px`, top: `${Math.max(0, hover.top - 20)}px` }}>
       <div class="quiet">{at}</div>

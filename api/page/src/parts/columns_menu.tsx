@@ -1,10 +1,13 @@
 import { useState } from "preact/hooks";
 import { useAnswer } from "../logic/asking";
-import { column, PLAIN_COLUMNS, resultId } from "../logic/columns";
+import { column, moved, PLAIN_COLUMNS, resultId } from "../logic/columns";
 
 interface Props {
   chosen: readonly string[];
   choose: (columns: string[]) => void;
+  /** Of the chosen, those that stay in sight beside the name. */
+  pinned: readonly string[];
+  pin: (columns: string[]) => void;
 }
 
 interface Values {
@@ -26,7 +29,7 @@ export function ColumnsMenu(props: Props) {
   );
 }
 
-function Choices({ chosen, choose }: Props) {
+function Choices({ chosen, choose, pinned, pin }: Props) {
   const [words, setWords] = useState("");
   const metrics = useAnswer<Values>("/values", { field: "metrics", limit: 300 });
   const params = useAnswer<Values>("/values", { field: "params", limit: 300 });
@@ -35,7 +38,6 @@ function Choices({ chosen, choose }: Props) {
   const keys = (root: string, found: Values | null) => (found?.values ?? []).map((each) => `${root}.${each.value}`);
   const results = (sets.answer?.test_sets ?? []).flatMap((each) => each.metrics.map((metric) => resultId(metric, each.test_set)));
   const groups: [string, string[]][] = [
-    ["Chosen", [...chosen]],
     ["Run", PLAIN_COLUMNS],
     ["Results on test sets", results],
     ["Metrics, last value", keys("metrics", metrics.answer)],
@@ -46,8 +48,22 @@ function Choices({ chosen, choose }: Props) {
   return (
     <div class="choices">
       <input type="search" aria-label="Columns that contain" placeholder="Find a column…" value={words} onInput={(event) => setWords(event.currentTarget.value)} autofocus />
+      <fieldset>
+        <legend>Chosen, in their order</legend>
+        {chosen.map((id, place) => {
+          const title = column(id)?.hint ?? column(id)?.title ?? id;
+          return (
+            <div key={id} class="line">
+              <label><input type="checkbox" checked onChange={() => toggle(id)} /> {title}</label>
+              <button type="button" class="plain" aria-pressed={pinned.includes(id)} aria-label={`Pin ${title}`} title="Stays beside the name" onClick={() => pin(pinned.includes(id) ? pinned.filter((each) => each !== id) : [...pinned, id])}>pin</button>
+              <button type="button" class="plain" disabled={!place} aria-label={`${title} further left`} onClick={() => choose(moved(chosen, id, chosen[place - 1]!))}>↑</button>
+              <button type="button" class="plain" disabled={place === chosen.length - 1} aria-label={`${title} further right`} onClick={() => choose(moved(chosen, id, chosen[place + 1]!))}>↓</button>
+            </div>
+          );
+        })}
+      </fieldset>
       {groups.map(([title, ids]) => {
-        const shown = ids.filter((id) => (title === "Chosen" || !chosen.includes(id)) && `${id} ${column(id)?.title}`.toLowerCase().includes(words.toLowerCase()));
+        const shown = ids.filter((id) => !chosen.includes(id) && `${id} ${column(id)?.title}`.toLowerCase().includes(words.toLowerCase()));
         return shown.length > 0 && (
           <fieldset key={title}>
             <legend>{title}</legend>

@@ -2,10 +2,11 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { number, type Curve, type ManyCurves } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf, dashOf } from "../logic/colours";
-import { extended, lineOf, panelOrder, smoothed, type Axis } from "../logic/curves";
+import { bandOf, extended, lineOf, panelOrder, parted, smoothed, together, type Axis, type Line } from "../logic/curves";
 import { metric } from "../logic/format";
 import { useLive, type LivePoints } from "../logic/live";
 import { ask, joined, list } from "../logic/route";
+import { idFilter } from "../logic/columns";
 import { Chart, type ChartLine } from "./chart";
 import { ExportChart } from "./export_menu";
 import { Empty, Notice } from "./notice";
@@ -17,26 +18,34 @@ export interface ShownRun {
   started: number;
 }
 
+/** When each later attempt of a run began, in seconds, and after which step. */
+type Resumes = Record<string, { time: number; step: number | null }[]>;
+
 interface Props {
   runs: readonly ShownRun[];
   keys: readonly string[];
+  /** The ids of runs under the names of groups that are drawn instead of them. */
+  groups?: ReadonlyMap<string, readonly string[]>;
+  note?: string | null;
   query: URLSearchParams;
   highlighted: string | null;
   highlight: (run: string | null) => void;
 }
 
-const AXES: [Axis, string][] = [["step", "Step"], ["relative", "Time since start"], ["time", "Time of day"]];
+const AXES: [Axis, string][] = [["step", "Step"], ["epoch", "Epoch"], ["relative", "Time since start"], ["time", "Time of day"]];
 const POINTS = 1_000;
 /** Live points are appended as they come; so often the curve is asked for again, as the tables have it. */
 const RECONCILE_MS = 10_000;
 
 /** A panel for each metric of the shown runs; their settings are in the URL. */
-export function Panels({ runs, keys, query, highlighted, highlight }: Props) {
+export function Panels({ runs, keys, groups, note, query, highlighted, highlight }: Props) {
   const axis = (query.get("axis") as Axis) || "step";
   const smooth = Number(query.get("smooth")) || 0;
   const logs = list(query.get("log"));
   const zoom = zoomOf(query.get("zoom"));
   const words = query.get("panels") ?? "";
+  const attempts = query.get("attempts") === "all" && !groups;
+  const resumes = useResumes(attempts ? runs : []);
   const [fresh, setFresh] = useState<string[]>([]);
   const bus = useMemo(() => new Bus(), []);
 
@@ -59,13 +68,16 @@ export function Panels({ runs, keys, query, highlighted, highlight }: Props) {
           {AXES.map(([value, title]) => <option key={value} value={value}>{title}</option>)}
         </select></label>
         <label class="slider">Smoothing <input type="range" min="0" max="0.99" step="0.01" value={smooth} onInput={(event) => ask({ smooth: event.currentTarget.value === "0" ? null : event.currentTarget.value })} /> <output>{smooth.toFixed(2)}</output></label>
+        {!groups && <label title="Where runs were resumed, and what they had logged beyond that"><input type="checkbox" checked={attempts} onChange={() => ask({ attempts: attempts ? null : "all" })} /> Attempts</label>}
         {zoom && <button type="button" onClick={() => setZoom(null)}>Whole axis</button>}
       </div>
+      {note && <p class="quiet">{note}</p>}
+      {groups && runs.length > 0 && <Legend groups={groups} highlight={highlight} />}
       {!runs.length && <Empty>No run is shown. The eye before a run's name shows its curves.</Empty>}
       {runs.length > 0 && !shown.length && <Empty>{words ? "No metric of these runs has such a name." : "These runs have logged no metrics yet."}</Empty>}
       <div class="grid">
         {runs.length > 0 && shown.map((key) => (
-          <Panel key={key} name={key} {...{ runs, axis, smooth, zoom, bus, highlighted, highlight }} log={logs.includes(key)} toggleLog={setLog} onZoom={setZoom} />
+          <Panel key={key} name={key} {...{ runs, groups, resumes, axis, smooth, zoom, bus, highlighted, highlight }} log={logs.includes(key)} toggleLog={setLog} onZoom={setZoom} />
         ))}
       </div>
     </section>
@@ -91,9 +103,36 @@ class Bus {
   }
 }
 
+function Legend({ groups, highlight }: { groups: ReadonlyMap<string, readonly string[]>; highlight: (group: string | null) => void }) {
+  return (
+    <ul class="groups" aria-label="Groups">
+      {[...groups].map(([name, ids]) => (
+        <li key={name} onMouseEnter={() => highlight(name)} onMouseLeave={() => highlight(null)}><i class="dot" style={{ background: colourOf(name) }} />{name} <span class="quiet">{ids.length}</span></li>
+      ))}
+    </ul>
+  );
+}
+
+interface Resumed {
+  runs: { id: string; resumes?: { from_step: number | null; time: string }[] }[];
+}
+
+/** The later attempts of runs; null while they are not known or not asked for. */
+function useResumes(runs: readonly ShownRun[]): Resumes | null {
+  const { answer } = useAnswer<Resumed>(runs.length ? "/runs" : null, { filter: idFilter(runs.map((run) => run.id)), fields: "resumes", limit: runs.length });
+  return useMemo(() => {
+    if (!answer || !runs.length) return null;
+    const of = ({ from_step, time }: { from_step: number | null; time: string }) => ({ step: from_step, time: Date.parse(time) / 1000 });
+    return Object.fromEntries(answer.runs.map((run) => [run.id, (run.resumes ?? []).map(of)]));
+  }, [answer]);
+}
+
 interface PanelProps {
   name: string;
   runs: readonly ShownRun[];
+  groups: Props["groups"];
+  /** Not null: attempts are to be seen. */
+  resumes: Resumes | null;
   axis: Axis;
   smooth: number;
   log: boolean;
@@ -113,7 +152,7 @@ function Panel(props: PanelProps) {
   const [live, setLive] = useState<Record<string, Curve>>({});
   const ids = runs.map((run) => run.id);
   const asked = useAnswer<ManyCurves>(seen && ids.length ? "/curves" : null, {
-    run: ids, key: name, axis, points: POINTS, ...(zoom ? { begin: zoom[0], end: zoom[1] } : {}),
+    run: ids, key: name, axis, points: POINTS, abandoned: props.resumes ? true : null, ...(zoom ? { begin: zoom[0], end: zoom[1] } : {}),
   });
 
   useEffect(() => {
@@ -135,8 +174,8 @@ function Panel(props: PanelProps) {
   }, [name, bus]);
 
   const lines = useMemo(
-    () => runs.flatMap((run) => chartLine(run, ids, curveOf(run, asked.answer, live, props), props)),
-    [asked.answer, live, axis, props.smooth, ids.join()],
+    () => (props.groups ? groupLines(props.groups, asked.answer, props) : runs.flatMap((run) => chartLine(run, ids, curveOf(run, asked.answer, live, props), props))),
+    [asked.answer, live, axis, props.smooth, ids.join(), props.groups && [...props.groups.keys()].join(), props.resumes],
   );
   const single = lines.length > 0 && lines.every((line) => line.x.length <= 1 && !line.raw);
   return (
@@ -158,16 +197,34 @@ function Panel(props: PanelProps) {
 function curveOf(run: ShownRun, answer: ManyCurves | null, live: Record<string, Curve>, { name, axis, zoom }: PanelProps): Curve | undefined {
   const curve = answer?.runs[run.id]?.curves[name];
   const tail = live[run.id];
-  if (!tail || zoom || !answer) return curve;
+  // Live points come without their epoch; the next answer has them.
+  if (!tail || zoom || !answer || axis === "epoch") return curve;
   return extended(curve, axis === "relative" ? { ...tail, time: tail.time.map((time) => time - run.started) } : tail);
 }
 
-function chartLine(run: ShownRun, beside: readonly string[], curve: Curve | undefined, { axis, smooth }: PanelProps): ChartLine[] {
+function chartLine(run: ShownRun, beside: readonly string[], curve: Curve | undefined, { axis, smooth, resumes }: PanelProps): ChartLine[] {
   if (!curve?.value.length) return [];
-  const line = lineOf(run.id, curve, axis);
+  const attempts = resumes?.[run.id] ?? [];
+  const { kept, abandoned } = parted(curve, attempts.map(({ time }) => (axis === "relative" ? time - run.started : time)));
+  const line = lineOf(run.id, kept, axis);
   const look = { name: run.name, colour: colourOf(run.id), dash: dashOf(run.id, beside) };
   const soft = smoothed(line, smooth);
-  return [{ ...soft, ...look, raw: soft === line ? null : line }];
+  const band = soft === line ? null : bandOf(line);
+  const marks = axis === "epoch" ? [] : attempts.flatMap(({ step, time }) => (axis === "step" ? (step ?? []) : axis === "time" ? time : time - run.started));
+  return [{ ...soft, ...look, band, raw: soft === line ? null : line, tails: abandoned.map((tail) => lineOf(run.id, tail, axis)), marks }];
+}
+
+/** Of each group the mean of its runs, with the band that they fill. */
+function groupLines(groups: ReadonlyMap<string, readonly string[]>, answer: ManyCurves | null, { name, axis, smooth }: PanelProps): ChartLine[] {
+  return [...groups].flatMap(([group, ids]) => {
+    const lines = ids.flatMap((id): Line[] => {
+      const curve = answer?.runs[id]?.curves[name];
+      return curve?.value.length ? [smoothed(lineOf(id, curve, axis), smooth)] : [];
+    });
+    if (!lines.length) return [];
+    const { line, band } = together(group, lines);
+    return [{ ...line, name: `${group} (${lines.length})`, colour: colourOf(group), dash: dashOf(group, [...groups.keys()]), band: lines.length > 1 ? band : null, raw: null, tails: [], marks: [] }];
+  });
 }
 
 /** A metric that was logged once is no curve: its values side by side. */

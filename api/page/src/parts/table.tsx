@@ -7,6 +7,8 @@ export interface TableColumn<Row> {
   hint?: string;
   width: number;
   numeric?: boolean;
+  /** Stays in sight beside the first column when the table is scrolled sideways; such columns stand before the others. */
+  pinned?: boolean;
   sort?: "ascending" | "descending" | "none";
   cell: (row: Row) => ComponentChildren;
 }
@@ -19,6 +21,8 @@ interface Props<Row extends { id: string }> {
   more: boolean;
   loadMore: () => void;
   sort?: (column: string) => void;
+  /** A column was dragged to the place of another. */
+  reorder?: (column: string, place: string) => void;
   highlighted?: string | null;
   highlight?: (row: string | null) => void;
   open?: (row: Row) => void;
@@ -27,6 +31,7 @@ interface Props<Row extends { id: string }> {
   toggle?: (row: Row) => void;
 }
 
+const DRAGGED = "text/x-tracker-column";
 const ROW = 32;
 const BEYOND = 10;
 /** So many rows before the end of what is loaded, the next are asked for. */
@@ -72,6 +77,7 @@ export function VirtualTable<Row extends { id: string }>(props: Props<Row>) {
     else return;
     event.preventDefault();
   };
+  const lefts = columns.map((each, i) => (i === 0 || each.pinned ? columns.slice(0, i).reduce((sum, one) => sum + one.width, 0) : null));
   const grid = { gridTemplateColumns: columns.map((each) => `${each.width}px`).join(" ") };
   const width = columns.reduce((sum, each) => sum + each.width, 0);
   return (
@@ -81,7 +87,7 @@ export function VirtualTable<Row extends { id: string }>(props: Props<Row>) {
       onMouseLeave={() => props.highlight?.(null)}
     >
       <div class="heads" role="row" style={{ ...grid, minWidth: `${width}px` }}>
-        {columns.map((each) => <Head key={each.id} column={each} sort={props.sort} />)}
+        {columns.map((each, i) => <Head key={each.id} column={each} left={lefts[i] ?? null} sort={props.sort} reorder={props.reorder} />)}
       </div>
       <div class="body" role="rowgroup" style={{ height: `${rows.length * ROW}px`, minWidth: `${width}px` }}>
         {rows.slice(first, first + count).map((row, i) => (
@@ -91,7 +97,7 @@ export function VirtualTable<Row extends { id: string }>(props: Props<Row>) {
             style={{ ...grid, transform: `translateY(${(first + i) * ROW}px)` }}
             onMouseEnter={() => props.highlight?.(row.id)} onClick={() => props.activate && become(first + i)}
           >
-            {columns.map((each) => <div key={each.id} role="gridcell" class={each.numeric ? "number" : ""}>{each.cell(row)}</div>)}
+            {columns.map((each, i) => <div key={each.id} role="gridcell" class={lookOf(each, lefts[i] ?? null)} style={placeOf(lefts[i] ?? null)}>{each.cell(row)}</div>)}
           </div>
         ))}
       </div>
@@ -99,10 +105,33 @@ export function VirtualTable<Row extends { id: string }>(props: Props<Row>) {
   );
 }
 
-function Head<Row>({ column, sort }: { column: TableColumn<Row>; sort?: ((column: string) => void) | undefined }) {
+function lookOf<Row>(column: TableColumn<Row>, left: number | null): string {
+  return [column.numeric ? "number" : "", left === null ? "" : "pinned"].filter(Boolean).join(" ");
+}
+
+function placeOf(left: number | null) {
+  return left === null ? undefined : { left: `${left}px` };
+}
+
+interface HeadProps<Row> {
+  column: TableColumn<Row>;
+  left: number | null;
+  sort: Props<Row & { id: string }>["sort"] | undefined;
+  reorder: Props<Row & { id: string }>["reorder"] | undefined;
+}
+
+function Head<Row>({ column, left, sort, reorder }: HeadProps<Row>) {
   const sign = { ascending: " ↑", descending: " ↓", none: "" }[column.sort ?? "none"];
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    const dragged = event.dataTransfer?.getData(DRAGGED);
+    if (dragged) reorder?.(dragged, column.id);
+  };
   return (
-    <div role="columnheader" aria-sort={column.sort} class={column.numeric ? "number" : ""}>
+    <div
+      role="columnheader" aria-sort={column.sort} class={lookOf(column, left)} style={placeOf(left)} draggable={!!reorder}
+      onDragStart={(event) => event.dataTransfer?.setData(DRAGGED, column.id)} onDragOver={(event) => reorder && event.preventDefault()} onDrop={drop}
+    >
       {column.sort && sort
         ? <button type="button" class="plain" title={column.hint ?? column.title} onClick={() => sort(column.id)}>{column.title}{sign}</button>
         : column.title}

@@ -2,17 +2,18 @@ import { useState } from "preact/hooks";
 import type { Run, RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
-import { differing } from "../logic/columns";
+import { differing, idFilter } from "../logic/columns";
 import type { Sheet } from "../logic/exports";
 import { anything } from "../logic/format";
 import { address, ask } from "../logic/route";
 import { ExportMenu } from "../parts/export_menu";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
-import { idFilter, shownRun } from "./runs";
+import { Parallel } from "../parts/parallel";
+import { shownRun } from "./runs";
 
 const MOST = 20;
-const FIELDS = "name,status,experiment,started_at,created_at,config,metrics";
+const FIELDS = "name,status,experiment,started_at,created_at,config,metrics,test_sets";
 
 /** Runs by what differs in their configs, beside their curves. */
 export function CompareRuns({ ids, query }: { ids: readonly string[]; query: URLSearchParams }) {
@@ -27,6 +28,7 @@ export function CompareRuns({ ids, query }: { ids: readonly string[]; query: URL
       <section class="list" aria-label="Configs">
         <h1>Compare {runs.length} runs</h1>
         {runs.length < ids.length && <p class="warning">{ids.length - runs.length} of the runs are not shown: more than {MOST} were asked for, or they are not there{query.get("as_of") ? " as of that moment" : ""}.</p>}
+        {runs.length > 1 && <Parallel runs={runs} query={query} highlighted={highlighted} highlight={highlight} />}
         <Configs runs={runs} all={query.get("params") === "all"} vector={answer.vector} />
       </section>
       <Panels runs={runs.map(shownRun)} keys={keys} query={query} highlighted={highlighted} highlight={highlight} />
@@ -37,9 +39,13 @@ export function CompareRuns({ ids, query }: { ids: readonly string[]; query: URL
 function Configs({ runs, all, vector }: { runs: readonly Run[]; all: boolean; vector: string }) {
   const rows = differing(runs.map((run) => run.config));
   const shown = all ? rows : rows.filter((row) => row.differs);
+  const alike = rows.filter((row) => !row.differs).length;
   return (
     <>
-      <p><label><input type="checkbox" checked={all} onChange={() => ask({ params: all ? null : "all" })} /> Also the {rows.length - rows.filter((row) => row.differs).length} parameters that are alike</label> {shown.length > 0 && <ExportMenu name="Configs" sheet={() => sheetOf(runs, shown, vector)} />}</p>
+      <p>
+        {alike > 0 && <label><input type="checkbox" checked={all} onChange={() => ask({ params: all ? null : "all" })} /> Also the {alike} parameters that are alike</label>}
+        {" "}{shown.length > 0 && <ExportMenu name="Configs" sheet={() => sheetOf(runs, shown, vector)} />}
+      </p>
       {!shown.length && <Empty>{rows.length ? "All parameters are alike." : "None of these runs has a config."}</Empty>}
       <div class="scrolled grown" tabIndex={0} role="region" aria-label="Parameters">
         <table class="board">

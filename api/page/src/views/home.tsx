@@ -3,6 +3,7 @@ import { useAnswer } from "../logic/asking";
 import { quoted } from "../logic/columns";
 import { ago, duration } from "../logic/format";
 import { address } from "../logic/route";
+import { Facets, useFacets } from "../parts/facets";
 import { Empty, FirstSteps, Notice, Status } from "../parts/notice";
 import type { ViewProps } from ".";
 
@@ -14,17 +15,20 @@ interface Experiments {
 const SHOWN = "name,status,experiment,created_at,duration,user,error";
 
 /** What there is, what runs, what failed, what is new. */
-export function Home(_: ViewProps) {
-  const experiments = useAnswer<Experiments>("/experiments", { limit: 100 });
+export function Home({ route: { query } }: ViewProps) {
+  const experiments = useAnswer<Experiments>("/experiments", { limit: 100, task: query.get("task") });
   const running = useAnswer<RunPage>("/runs", { filter: "status = 'running'", limit: 8, fields: SHOWN });
   const failed = useAnswer<RunPage>("/runs", { filter: "status in ('failed', 'lost', 'lost contact')", limit: 8, fields: SHOWN });
+  const task = query.get("task");
+  const facets = useFacets();
   const newest = useAnswer<RunPage>("/runs", { limit: 8, fields: SHOWN });
   if (experiments.problem) return <Notice problem={experiments.problem} again={experiments.again} />;
-  if (!experiments.answer || !newest.answer) return null;
-  if (!experiments.answer.experiments.length && !newest.answer.runs.length) return <FirstSteps title="No experiments yet" />;
+  if (!experiments.answer || !newest.answer || !facets) return null;
+  if (!experiments.answer.experiments.length && !task && !newest.answer.runs.length) return <FirstSteps title="No experiments yet" />;
   return (
     <div class="home">
-      <h1>Experiments</h1>
+      <h1>Experiments{task && <> of the task {task} <a class="button" href={address("/")}>All tasks</a></>}</h1>
+      <Facets facets={facets} task={task} />
       <div class="scrolled" tabIndex={0} role="region" aria-label="Experiments">
         <table>
           <thead><tr><th>Name</th><th>Task</th><th class="number">Runs</th><th>Doing</th><th>Latest run</th><th>Changed</th></tr></thead>

@@ -2,17 +2,20 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { get, type Problem, type Run, type RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
-import { column, nextOrder, orderTerm, parseOrder, resultId, USUAL } from "../logic/columns";
+import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, resultId, USUAL } from "../logic/columns";
 import { runsSheet } from "../logic/sheets";
 import { useLive } from "../logic/live";
 import { address, ask, go, joined, list, shownMoment } from "../logic/route";
 import { ColumnsMenu } from "../parts/columns_menu";
 import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
+import { GroupMenu } from "../parts/group_menu";
 import { FirstSteps, Notice, Status } from "../parts/notice";
 import { Panels, type ShownRun } from "../parts/panels";
+import { SavedViews } from "../parts/saved_views";
 import { VirtualTable, type TableColumn } from "../parts/table";
 import type { ViewProps } from ".";
+import { GroupCurves, GroupTable } from "./runs_grouped";
 
 interface TestSets {
   test_sets: { test_set: string; metrics: string[] }[];
@@ -31,9 +34,14 @@ export function Runs({ route }: ViewProps) {
   const order = parseOrder(query.get("order"));
   const usual = useUsualColumns();
   const ids = query.has("columns") ? list(query.get("columns")) : usual;
-  const columns = (ids ?? []).map(column).filter((each) => each !== null);
-  const fields = [...new Set(["name", "status", "started_at", ...columns.map((each) => each.field)])].sort().join();
-  const runs = useRuns(ids ? { filter, order_by: orderTerm(order), fields } : null);
+  const pins = list(query.get("pins"));
+  const ordered = [...(ids ?? []).filter((id) => pins.includes(id)), ...(ids ?? []).filter((id) => !pins.includes(id))];
+  const columns = ordered.map(column).filter((each) => each !== null);
+  const groups = list(query.get("group"));
+  // The usual columns need the same fields whichever test sets they name: the runs need not wait for these.
+  const needed = query.has("columns") ? columns.map((each) => each.field) : [...USUAL.map((id) => column(id)!.field), "test_sets"];
+  const fields = [...new Set(["name", "status", "started_at", ...needed])].sort().join();
+  const runs = useRuns(!groups.length ? { filter, order_by: orderTerm(order), fields } : null);
 
   const [highlighted, highlight] = useState<string | null>(null);
   const shown = query.has("shown") ? list(query.get("shown")).filter((each) => each !== "none") : runs.rows.slice(0, FIRST_SHOWN).map((run) => run.id);
@@ -62,30 +70,36 @@ export function Runs({ route }: ViewProps) {
     hint: each.hint ?? each.title,
     width: each.width,
     numeric: each.numeric,
+    pinned: pins.includes(each.id),
     sort: order?.id === each.id ? (order.descending ? "descending" : "ascending") : "none",
     cell: (run) => (each.id === "status" ? <Status status={run.status} /> : each.text(run)),
   }))];
-  if (runs.loaded && !runs.rows.length && !filter) return <FirstSteps title="No runs yet" />;
+  const sort = (id: string) => ask({ order: nextOrder(order, id) });
+  const grouped = groups.length > 0;
+  if (!grouped && runs.loaded && !runs.rows.length && !filter) return <FirstSteps title="No runs yet" />;
   return (
     <div class="split">
       <section class="list" aria-label="Runs">
         <h1 class="unseen">Runs</h1>
         <div class="tools">
           <FilterBox value={filter} problem={runs.problem} submit={(text) => ask({ filter: text, shown: null }, { replace: false })} />
-          <span class="quiet count" aria-live="polite">{runs.loaded && `${runs.rows.length}${runs.more ? "+" : ""} runs`}</span>
-          {shown.length > 1 && <a class="button" href={address("/compare", { runs: joined(shown.slice(0, MOST_COMPARED)) })}>Compare shown</a>}
-          {runs.rows.length > 0 && <ExportMenu name="Runs" sheet={() => runsSheet(runs, columns, filter)} />}
-          <ColumnsMenu chosen={ids ?? []} choose={(chosen) => ask({ columns: joined(chosen) || "status" })} />
+          <span class="quiet count" aria-live="polite">{!grouped && runs.loaded && `${runs.rows.length}${runs.more ? "+" : ""} runs`}</span>
+          {!grouped && shown.length > 1 && <a class="button" href={address("/compare", { runs: joined(shown.slice(0, MOST_COMPARED)) })}>Compare shown</a>}
+          {!grouped && runs.rows.length > 0 && <ExportMenu name="Runs" sheet={() => runsSheet(runs, columns, filter)} />}
+          <GroupMenu chosen={groups} choose={(chosen) => ask({ group: joined(chosen), order: null })} />
+          <ColumnsMenu chosen={ids ?? []} choose={(chosen) => ask({ columns: joined(chosen) || "status" })} pinned={pins} pin={(chosen) => ask({ pins: joined(chosen) })} />
+          <SavedViews />
         </div>
         {runs.problem && runs.problem.position === null && <Notice problem={runs.problem} again={runs.again} />}
-        <VirtualTable
-          label="Runs" rows={runs.rows} columns={table} more={runs.more} loadMore={runs.loadMore}
-          sort={(id) => ask({ order: nextOrder(order, id) })} open={(run) => go(address(`/runs/${run.id}`))} toggle={toggle}
+        {grouped ? <GroupTable {...{ filter, columns, order, sort, query }} fields={groups} /> : <VirtualTable
+          label="Runs" rows={ids ? runs.rows : []} columns={table} more={runs.more} loadMore={runs.loadMore}
+          sort={sort} reorder={(id, place) => ask({ columns: joined(moved(ordered, id, place)) })} open={(run) => go(address(`/runs/${run.id}`))} toggle={toggle}
           highlighted={highlighted} highlight={highlight}
-        />
-        {runs.loaded && !runs.rows.length && !runs.problem && <p class="nothing">No run fulfils the filter. <a href={address("/runs")}>All runs</a></p>}
+        />}
+        {!grouped && runs.loaded && !runs.rows.length && !runs.problem && <p class="nothing">No run fulfils the filter. <a href={address("/runs")}>All runs</a></p>}
       </section>
-      {runs.loaded && <Curves ids={shown} query={query} highlighted={highlighted} highlight={highlight} />}
+      {grouped && <GroupCurves filter={filter} fields={groups} query={query} />}
+      {!grouped && runs.loaded && <Curves ids={shown} query={query} highlighted={highlighted} highlight={highlight} />}
     </div>
   );
 }
@@ -183,10 +197,6 @@ function Curves({ ids, ...rest }: CurvesProps) {
   const found = ids.length ? answer!.runs : [];
   const keys = found.flatMap((run) => Object.keys(run.metrics ?? {}));
   return <Panels runs={found.map(shownRun)} keys={keys} {...rest} />;
-}
-
-export function idFilter(ids: readonly string[]): string {
-  return `id in (${ids.map((id) => `'${id.replace(/'/g, "")}'`).join(", ")})`;
 }
 
 export function shownRun(run: Run): ShownRun {
