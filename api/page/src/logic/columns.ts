@@ -65,10 +65,16 @@ export function column(id: string): Column | null {
   return resultColumn(id);
 }
 
-function resultColumn(id: string): Column | null {
+/** The metric and the test set of a column such as wer['test-clean']. */
+export function resultOf(id: string): { metric: string; set: string } | null {
   const found = /^(\w+)\['((?:[^']|'')+)'\]$/.exec(id);
+  return found && { metric: found[1]!, set: found[2]!.replace(/''/g, "'") };
+}
+
+function resultColumn(id: string): Column | null {
+  const found = resultOf(id);
   if (!found) return null;
-  const [metric, set] = [found[1]!, found[2]!.replace(/''/g, "'")];
+  const { metric, set } = found;
   const width = Math.min(160, Math.max(96, shortened(set).length * 7 + 56));
   const text = (run: Run) => format.metric(metric, run.test_sets?.[set]?.[metric]);
   const title = `${metric.toUpperCase()} ${shortened(set)}`;

@@ -6,7 +6,7 @@ import { boardSheet } from "./sheets";
 const sheet: Sheet = {
   name: "Board", notes: ["profile basic-wer"], vector: "vAB",
   columns: [{ title: "System" }, { title: "test_clean", numeric: true }],
-  rows: [["a, \"b\"", { text: "4.37 %", value: 0.0437251, best: true }], ["=HYPERLINK(1)", { text: "–", value: null }], ["# x\ny", 3]],
+  rows: [["a, \"b\"", { text: "4.37 %", value: 0.0437251, best: true }], ["=HYPERLINK(1)", { text: "–", value: null }], ["# x\ny", 3], ["-0.5", null]],
 };
 
 describe("tables", () => {
@@ -16,12 +16,12 @@ describe("tables", () => {
     );
   });
   it("are CSV with whole numbers, in which no name is a formula or a comment", () => {
-    expect(csv(sheet, "about").split("\r\n")).toEqual(["# about", "System,test_clean", '"a, ""b""",0.0437251', "'=HYPERLINK(1),", '"# x\ny",3', ""]);
+    expect(csv(sheet, "about").split("\r\n")).toEqual(["# about", "System,test_clean", '"a, ""b""",0.0437251', "'=HYPERLINK(1),", '"# x\ny",3', "-0.5,", ""]);
   });
   it("are LaTeX as people read them", () => {
     expect(latex(sheet, "about").split("\n")).toEqual([
       "% about", "% \\usepackage{booktabs}", "\\begin{tabular}{lr}", "\\toprule", "System & test\\_clean \\\\", "\\midrule",
-      "a, \\textquotedbl{}b\\textquotedbl{} & \\textbf{4.37\\,\\%} \\\\", "=HYPERLINK(1) & -- \\\\", "\\# x y & 3 \\\\", "\\bottomrule", "\\end{tabular}", "",
+      "a, \\textquotedbl{}b\\textquotedbl{} & \\textbf{4.37\\,\\%} \\\\", "=HYPERLINK(1) & -- \\\\", "\\# x y & 3 \\\\", "-0.5 &  \\\\", "\\bottomrule", "\\end{tabular}", "",
     ]);
   });
   it("have no commands of others", () => {

@@ -40,7 +40,7 @@ function field(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
   // A spreadsheet would take such a name for a formula, and run it.
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const safe = /^[=+\-@\t\r]/.test(value) && Number.isNaN(Number(value)) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) || safe.startsWith("#") ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
 

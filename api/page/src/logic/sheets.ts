@@ -1,6 +1,7 @@
 /** What tables are as sheets for CSV and LaTeX. */
 import { number, type Numeric, type Run } from "./api";
-import { inside, type Column } from "./columns";
+import { inside, resultOf, type Column } from "./columns";
+import { anything } from "./format";
 import { bestOf, differences, rateText, shareText, type Scoreboard, type System } from "./scores";
 import type { Sheet, SheetCell } from "./exports";
 
@@ -58,11 +59,12 @@ export function runsSheet(loaded: { rows: readonly Run[]; more: boolean; vector:
 
 /** What a column shows of a run, before it was shortened for reading. */
 function valueOf(column: Column, run: Run): string | number | null {
-  const result = /^(\w+)\['((?:[^']|'')+)'\]$/.exec(column.id);
+  const result = resultOf(column.id);
   const key = column.id.slice(column.id.indexOf(".") + 1);
-  if (result) return number(run.test_sets?.[result[2]!.replace(/''/g, "'")]?.[result[1]!]);
+  if (result) return number(run.test_sets?.[result.set]?.[result.metric]);
   if (column.field === "metrics") return number(run.metrics?.[key]);
   const value = column.field === "config" ? inside(run.config, key) : column.field === "tags" ? run.tags?.[key] : run[column.id];
   if (column.numeric) return number(value as Numeric);
-  return value === null || value === undefined ? null : Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value === "number") return value;
+  return Array.isArray(value) ? value.join(", ") : anything(value) || null;
 }

@@ -183,7 +183,7 @@ function Panel(props: PanelProps) {
       <header>
         <h3 title={name}>{name}</h3>
         {!single && <button type="button" class="plain" aria-pressed={props.log} onClick={() => props.toggleLog(name)}>log</button>}
-        {!single && lines.length > 0 && asked.answer && <ExportChart {...{ name, lines, axis, zoom }} log={props.log} vector={asked.answer.vector} />}
+        {lines.length > 0 && asked.answer && <ExportChart {...{ name, lines, axis, zoom }} log={props.log} vector={asked.answer.vector} />}
         <button type="button" class="plain" aria-pressed={wide} aria-label={wide ? "Smaller" : "Larger"} onClick={() => setWide(!wide)}>{wide ? "⤡" : "⤢"}</button>
       </header>
       {asked.problem && <Notice problem={asked.problem} again={asked.again} />}

@@ -42,10 +42,11 @@ function Configs({ runs, all, vector }: { runs: readonly Run[]; all: boolean; ve
   const alike = rows.filter((row) => !row.differs).length;
   return (
     <>
-      <p>
+      <div class="tools">
         {alike > 0 && <label><input type="checkbox" checked={all} onChange={() => ask({ params: all ? null : "all" })} /> Also the {alike} parameters that are alike</label>}
-        {" "}{shown.length > 0 && <ExportMenu name="Configs" sheet={() => sheetOf(runs, shown, vector)} />}
-      </p>
+        <span class="grow" />
+        {shown.length > 0 && <ExportMenu name="Configs" sheet={() => sheetOf(runs, shown, vector)} />}
+      </div>
       {!shown.length && <Empty>{rows.length ? "All parameters are alike." : "None of these runs has a config."}</Empty>}
       <div class="scrolled grown" tabIndex={0} role="region" aria-label="Parameters">
         <table class="board">
