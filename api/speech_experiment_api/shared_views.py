@@ -29,6 +29,7 @@ _CONTENT = "/artifacts/{id}/content"
 """Of an artifact whose id a view has told; it never changes."""
 _RUN = frozenset(
     {
+        "/runs",
         "/runs/{id}",
         "/runs/{id}/metrics",
         "/runs/{id}/curves",

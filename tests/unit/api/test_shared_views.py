@@ -49,6 +49,8 @@ def test_a_run_is_shown_and_no_other() -> None:
     assert asked(view, "/live") is None
     assert asked(view, "/evaluations") is None
     assert asked(view, "/runs") is None
+    assert asked(view, "/runs", {"filter": f"id in ('{RUN}')", "fields": "resumes"}) is not None
+    assert asked(view, "/runs", {"filter": f"id in ('{OTHER}')"}) is None
 
 
 def test_a_table_is_held_to_its_filter() -> None:

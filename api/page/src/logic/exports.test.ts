@@ -64,6 +64,12 @@ describe("drawings", () => {
     expect(svg(drawing).match(/ d="(M[^"]*)" stroke="#123456" stroke-width="1.8"/)![1]!.match(/[ML]/g)).toEqual(["M", "M", "L"]);
     expect(svg({ ...drawing, zoom: [2, 3] }).match(/ d="(M[^"]*)" stroke="#123456" stroke-width="1.8"/)![1]!.match(/[ML]/g)).toEqual(["M", "L"]);
   });
+  it("fill what a line varies between", () => {
+    const band = { x: [0, 1, 2], low: [0.4, 0.3, 0.2], high: [0.6, 0.4, 0.3] };
+    const made = svg({ ...drawing, lines: [{ ...drawing.lines[0]!, band }] });
+    expect(made.match(/ d="(M[^"]*Z)" fill="#123456"/)![1]!.split("L")).toHaveLength(6);
+    expect(svg({ ...drawing, log: true, lines: [{ ...drawing.lines[0]!, band: { ...band, low: [0, 0.1, -1] } }] })).not.toMatch(/NaN|Infinity/);
+  });
   it("have round marks on their axes, per cent for rates", () => {
     expect(ticks(0, 1)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
     expect(svg({ ...drawing, name: "val_wer" })).toContain(">20 %</text>");

@@ -1,7 +1,8 @@
 /** What tables are as sheets for CSV and LaTeX. */
-import { number, type Numeric, type Run } from "./api";
+import { number, type Group, type Numeric, type Run } from "./api";
 import { inside, resultOf, type Column } from "./columns";
-import { anything } from "./format";
+import { anything, metric } from "./format";
+import { valuesOf } from "./groups";
 import { bestOf, differences, rateText, shareText, type Scoreboard, type System } from "./scores";
 import type { Sheet, SheetCell } from "./exports";
 
@@ -53,12 +54,29 @@ export function runsSheet(loaded: { rows: readonly Run[]; more: boolean; vector:
     notes: [filter && `filter ${filter}`, loaded.more ? `the first ${loaded.rows.length}` : `${loaded.rows.length} runs`].filter(Boolean),
     vector: loaded.vector,
     columns: [{ title: "Name" }, ...columns.map((each) => ({ title: each.hint ?? each.title, numeric: each.numeric })), { title: "id" }],
-    rows: loaded.rows.map((run) => [run.name, ...columns.map((each) => ({ text: each.text(run), value: valueOf(each, run) })), run.id]),
+    rows: loaded.rows.map((run) => [run.name, ...columns.map((each) => ({ text: each.text(run), value: cellOf(each, run) })), run.id]),
+  };
+}
+
+/** Groups of runs, with mean and deviation of each number. */
+export function groupsSheet(groups: readonly Group[], fields: readonly string[], numbers: readonly Column[], filter: string, vector: string): Sheet {
+  return {
+    name: `Runs by ${fields.join(", ")}`,
+    notes: filter ? [`filter ${filter}`] : [],
+    vector,
+    columns: [...fields.map((title) => ({ title })), { title: "Runs", numeric: true }, ...numbers.flatMap((each) => ["mean", "sd"].map((what) => ({ title: `${each.hint ?? each.title} ${what}`, numeric: true })))],
+    rows: groups.map((group) => [
+      ...valuesOf(group).map((value) => anything(value)), group.count,
+      ...numbers.flatMap((each, i) => {
+        const found = Object.values(group.values)[i];
+        return [found?.mean, found?.sd].map((value) => ({ text: metric(resultOf(each.id)?.metric ?? each.id, value), value: number(value) }));
+      }),
+    ]),
   };
 }
 
 /** What a column shows of a run, before it was shortened for reading. */
-function valueOf(column: Column, run: Run): string | number | null {
+function cellOf(column: Column, run: Run): string | number | null {
   const result = resultOf(column.id);
   const key = column.id.slice(column.id.indexOf(".") + 1);
   if (result) return number(run.test_sets?.[result.set]?.[result.metric]);

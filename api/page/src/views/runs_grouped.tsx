@@ -4,13 +4,16 @@ import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
 import type { Column, Order } from "../logic/columns";
 import { groupName, groupsOf, neededFields, spreadText, valuesOf, within } from "../logic/groups";
+import { groupsSheet } from "../logic/sheets";
 import { address } from "../logic/route";
+import { ExportMenu } from "../parts/export_menu";
 import { Empty, Notice } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { VirtualTable, type TableColumn } from "../parts/table";
 import { shownRun } from "./runs";
 
 interface Groups {
+  vector: string;
   groups: Group[];
 }
 
@@ -53,6 +56,7 @@ export function GroupTable({ filter, fields, columns, order, sort, query }: Prop
   ];
   return (
     <>
+      {asked.answer && rows.length > 0 && <div class="tools"><span class="grow" /><ExportMenu name="Groups of runs" sheet={() => groupsSheet(rows, fields, numbers, filter, asked.answer!.vector)} /></div>}
       <VirtualTable label="Groups of runs" rows={rows} columns={table} more={false} loadMore={() => {}} sort={sort} />
       {asked.answer && !rows.length && <Empty>No run fulfils the filter.</Empty>}
       {rows.length === MOST_GROUPS && <p class="quiet">The {MOST_GROUPS} largest groups.</p>}
