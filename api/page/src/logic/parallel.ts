@@ -47,8 +47,14 @@ function named(values: readonly unknown[]): Omit<Coordinate, "title"> {
   return { places: texts.map((text) => (text === null ? null : place(text))), marks: names.slice(0, MOST_MARKS).map((text) => ({ place: place(text), text })) };
 }
 
-/** What is shown unless somebody chose: some parameters, all results, and metrics of validation where there are no results. */
-export function usualCoordinates(ids: readonly string[]): string[] {
+/** Whether runs that have a value have several: an axis with one place shows only which of them have it. */
+function varies({ places }: Coordinate): boolean {
+  return new Set(places.filter((place) => place !== null)).size > 1;
+}
+
+/** What is shown unless somebody chose: some parameters, some results, and metrics of validation where there are no results. */
+export function usualCoordinates(all: ReadonlyMap<string, Coordinate>): string[] {
+  const ids = [...all].filter(([, axis]) => varies(axis)).map(([id]) => id);
   const params = ids.filter((id) => id.startsWith("params.")).slice(0, 5);
   const results = ids.filter((id) => id.includes("['")).slice(0, 4);
   const metrics = ids.filter((id) => /^metrics\.(.*[_/])?(val|dev|valid|wer|loss)/i.test(id)).slice(0, results.length ? 1 : 4);

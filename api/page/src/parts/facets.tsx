@@ -14,11 +14,14 @@ interface Facet {
 }
 
 const MOST = 8;
+const TAGS = 6;
+/** Tags that say again what a run has fields for. */
+const ALSO_FIELDS = new Set(["task", "language", "languages", "domain", "domains"]);
 
 /** Values of task, language, domain and the two tags that most runs have; null until all are there, so that nothing moves later. */
 export function useFacets(): Facet[] | null {
-  const tags = useAnswer<Values>("/values", { field: "tags", limit: 2 });
-  const [one, other] = (tags.answer?.values ?? []).map((each) => each.value);
+  const tags = useAnswer<Values>("/values", { field: "tags", limit: TAGS });
+  const [one, other] = (tags.answer?.values ?? []).map((each) => each.value).filter((each) => !ALSO_FIELDS.has(each));
   const found = [
     useFacet("Task", "task"),
     useFacet("Language", "language"),

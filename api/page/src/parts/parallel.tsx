@@ -17,7 +17,7 @@ const [HEIGHT, TOP, BOTTOM, GAP, SIDE] = [250, 34, 20, 132, 62];
 /** A line for each run over axes of parameters and scores; which axes is in the URL. */
 export function Parallel({ runs, query, highlighted, highlight }: Props) {
   const all = useMemo(() => coordinates(runs), [runs]);
-  const chosen = query.has("axes") ? list(query.get("axes")) : usualCoordinates([...all.keys()]);
+  const chosen = query.has("axes") ? list(query.get("axes")) : usualCoordinates(all);
   const shown = chosen.flatMap((id) => all.get(id) ?? []);
   const ids = runs.map((run) => run.id);
   const width = 2 * SIDE + GAP * Math.max(1, shown.length - 1);
