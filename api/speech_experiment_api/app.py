@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from . import bootstrap, log_guard
 from .artifacts import routes as artifact_routes
 from .blobs import routes as blob_routes
+from .corrections import routes as correction_routes
 from .dead_letters import routes as dead_letter_routes
 from .deletions import routes as deletion_routes
 from .delivery_routes import routes as delivery_routes
@@ -53,6 +54,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     artifact_routes,
     blob_routes,
     deletion_routes,
+    correction_routes,
     key_routes,
     me_routes,
     session_routes,
@@ -95,6 +97,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         with suppress(Problem, TimeoutError):
             await services.control.close()
+            await services.test_sets.close()
         await services.tail.close()
 
 

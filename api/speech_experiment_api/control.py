@@ -1,4 +1,4 @@
-"""Writing control events: keys, workspaces, deletions. The gateway is the one that may."""
+"""Writing the server's own events: of the control topic (keys, deletions, …), which it alone may, and corrections."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from typing import Literal
 from uuid import UUID, uuid5
 
 import msgspec
@@ -28,18 +29,26 @@ def workspace_id(name: str) -> UUID:
     return uuid5(EXPERIMENT_NAMESPACE, f"\0workspace\0{name}")
 
 
-class ControlWriter:
-    """One producer in the control stream per process; after a failed write, a new one.
+class EventWriter:
+    """One producer in a stream per process; after a failed write, a new one.
 
     A record that could not be acknowledged may be in the log or not. Its producer then says
     nothing any more, so that there is no hole in what it said.
     """
 
-    def __init__(self, writer: LogWriter, positions: Positions, workspace: str, timeout: float) -> None:
+    def __init__(
+        self,
+        writer: LogWriter,
+        positions: Positions,
+        workspace: str,
+        timeout: float,
+        stream: Literal["control", "evaluations"] = "control",
+    ) -> None:
         self._writer = writer
         self._positions = positions
         self._workspace = workspace
         self._timeout = timeout
+        self._stream = stream
         self._lock = asyncio.Lock()
         self._sealer: Sealer | None = None
 
@@ -62,7 +71,7 @@ class ControlWriter:
     ) -> dict[Place, int]:
         """Writes events, acknowledged; returns their places in the log."""
         async with self._lock:
-            sealer = self._sealer or Sealer(uuid7(), "control")
+            sealer = self._sealer or Sealer(uuid7(), self._stream)
             records = [] if self._sealer else [self._opening(sealer)]
             self._sealer = None
             records += [_checked(sealer.seal(payload, subject)) for payload, subject in events]
@@ -93,4 +102,4 @@ def _checked(record: bytes) -> Outgoing:
         envelope = validate(record, control=True)
     except InvalidEvent as error:
         raise bad_request(error.message, error.field.removeprefix("data.")) from None
-    return Outgoing("control", record_key(envelope), record)
+    return Outgoing(envelope.stream, record_key(envelope), record)

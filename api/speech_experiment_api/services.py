@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from .control import ControlWriter
+from .control import EventWriter
 from .limits import RateLimit, Room
 from .live_tail import LiveTail
 from .log_ends import LogEnds
@@ -51,7 +51,8 @@ class Services:
     ends: LogEnds
     vectors: Vectors
     log_reader: LogReader
-    control: ControlWriter
+    control: EventWriter
+    test_sets: EventWriter
     tail: LiveTail
     stopping: asyncio.Event
     uploads: asyncio.Semaphore
@@ -82,7 +83,10 @@ def build(settings: ApiSettings, stores: Stores) -> Services:
         ends=ends,
         vectors=Vectors(ends, positions, settings.partitions),
         log_reader=LogReader(stores.reader),
-        control=ControlWriter(writer, positions, settings.workspace, settings.projection_timeout),
+        control=EventWriter(writer, positions, settings.workspace, settings.projection_timeout),
+        test_sets=EventWriter(
+            writer, positions, settings.workspace, settings.projection_timeout, "evaluations"
+        ),
         tail=LiveTail(settings),
         stopping=asyncio.Event(),
         uploads=asyncio.Semaphore(_UPLOADS),
