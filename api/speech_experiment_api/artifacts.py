@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -77,7 +78,7 @@ async def run_artifacts(request: Request) -> Response:
         if read.unchanged:
             return read.not_modified()
         await read.world.runs([run_id])
-        rows = await _select(read, "run_id", run_id)
+        rows = await artifacts_where(read, lambda bind: f"a.run_id = {bind(run_id, 'uuid')}")
         if not rows and not await _run_exists(read, run_id):
             raise missing_run(run_id, read)
     if not versions:
@@ -109,11 +110,12 @@ async def artifact_content(request: Request) -> Response:
     return await _content(request, row)
 
 
-async def _select(read: Reading, column: str, value: UUID) -> list[Any]:
-    """Rows that nobody has deleted, nor the run that they belong to, nor its experiment."""
+async def artifacts_where(read: Reading, condition: Callable[[Binder], str]) -> list[Any]:
+    """Rows (alias a) that nobody has deleted, nor the run that they belong to, nor its experiment, by path."""
     tables, bind = read.tables, Binder()
+    chosen = condition(bind)
     seen = visible(tables, bind, read.scope)
-    where = [f"a.{column} = {bind(value, 'uuid')}", f"a.workspace = {bind(read.actor.workspace, 'text')}"]
+    where = [chosen, f"a.workspace = {bind(read.actor.workspace, 'text')}"]
     opened = "true"
     if read.past:
         below = read.vector.below("artifacts")
@@ -143,7 +145,7 @@ async def _run_exists(read: Reading, run_id: UUID) -> bool:
 async def _one(request: Request) -> Any:
     artifact = path_uuid(request)
     async with reading(request, newest=True) as read:
-        rows = await _select(read, "id", artifact)
+        rows = await artifacts_where(read, lambda bind: f"a.id = {bind(artifact, 'uuid')}")
     if not rows:
         raise not_found(f"the artifact {artifact}")
     return rows[0]

@@ -50,6 +50,7 @@ _EVALUATION = frozenset(
         "/evaluations/{id}",
         "/evaluations/{id}/utterances",
         "/evaluations/{id}/confusions",
+        "/evaluations/{id}/recording",
         "/breakdown",
         "/alignment",
         _CONTENT,

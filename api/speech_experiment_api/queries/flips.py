@@ -252,7 +252,7 @@ async def _alignment(read: Reading) -> dict[str, Any]:
     hypotheses = []
     for each in ids:
         scored = await _scored(read, each, sight)
-        position = _position(await names_of(read, scored.row), utterance)
+        position = position_of(await names_of(read, scored.row), utterance)
         reference = (await references_of(read, scored.row, {position: utterance}))[position]
         if answer.setdefault("reference", reference) != reference:
             raise Problem(
@@ -279,7 +279,8 @@ async def _alignment(read: Reading) -> dict[str, Any]:
     return {**answer, "hypotheses": hypotheses}
 
 
-def _position(names: list[str], utterance: str) -> int:
+def position_of(names: list[str], utterance: str) -> int:
+    """In an evaluation's list, by its ids; Problem 404 for what is not there."""
     try:
         return names.index(utterance)
     except ValueError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -149,6 +150,37 @@ def texts_of(batches: Sequence[Any], columns: Columns, positions: Collection[int
         first, texts = batch["first"], _hypotheses.decode(batch["data"]).texts
         found |= {rows[first + place]: text for place, text in enumerate(texts) if first + place in rows}
     return found
+
+
+async def recognised_at(
+    read: Reading, row: Any, columns: Columns, position: int
+) -> tuple[Hypotheses, int] | None:
+    """The batch with the hypothesis of an utterance, and its place there; None where it is missing."""
+    number = int(columns.rows[position])
+    for batch in await batches_of(read, row, columns, [position]):
+        place = number - batch["first"]
+        found = _hypotheses.decode(batch["data"])
+        if 0 <= place < len(found.ids):
+            return found, place
+    return None
+
+
+async def audio_of(read: Reading, row: Any) -> Callable[[int], tuple[str, float | None, float | None]]:
+    """Position → URI ("" when none is known), start and duration in seconds, of an evaluation's list."""
+    sql = f"select audio from {read.tables.scores}.lists where owner = $1 and base = $2"
+    packed = (await read.fetch(sql, *place_of(row)))[0]["audio"]
+    uris, starts, durations = unpack(packed, tuple[list[str], bytes, bytes])
+    columns = np.frombuffer(starts, "<f8"), np.frombuffer(durations, "<f8")
+
+    def at(position: int) -> tuple[str, float | None, float | None]:
+        start, duration = (float(column[position]) for column in columns)
+        return uris[position] if uris else "", _known(start), _known(duration)
+
+    return at
+
+
+def _known(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None
 
 
 def languages_of(scored: Scored, positions: Sequence[int]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from speech_experiment_projections.scores import DELETIONS, HITS, INSERTIONS, SUBSTITUTIONS
-from speech_experiment_projections.utterances import unpack
 
 from ..params import integer, path_uuid, plain
 from ..problems import bad_request
@@ -21,7 +19,7 @@ from ..routing import Param, Routes
 from .breakdowns import labels_of
 from .confusions import confused
 from .evaluations import evaluation_at
-from .packed import Ints, Scored, hypotheses_of, names_of, place_of, references_of, scored_utterances
+from .packed import Ints, Scored, audio_of, hypotheses_of, names_of, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
 from .scored import PROFILE, seen
 
@@ -179,7 +177,7 @@ async def _shown(
     read: Reading, scored: Scored, names: Sequence[str], texts: _Texts, positions: Sequence[int]
 ) -> list[dict[str, Any]]:
     speakers, speaker = labels_of(scored, "speaker", {})
-    audio, starts, durations = await _audio(read, scored.row)
+    audio = await audio_of(read, scored.row)
     counts, errors, tokens = scored.columns.counts, scored.errors, scored.tokens
     return [
         {
@@ -194,22 +192,7 @@ async def _shown(
             "deletions": int(counts[position, DELETIONS]),
             "insertions": int(counts[position, INSERTIONS]),
             "counted": bool(scored.columns.counted[position]),
-            "audio": audio[position] if audio else "",
-            "start": _known(starts, position),
-            "duration": _known(durations, position),
+            **dict(zip(("audio", "start", "duration"), audio(position), strict=True)),
         }
         for position in positions
     ]
-
-
-async def _audio(read: Reading, row: Any) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """URIs (empty when none is known), starts and durations of the list, by position."""
-    sql = f"select audio from {read.tables.scores}.lists where owner = $1 and base = $2"
-    packed = (await read.fetch(sql, *place_of(row)))[0]["audio"]
-    uris, starts, durations = unpack(packed, tuple[list[str], bytes, bytes])
-    return uris, np.frombuffer(starts, "<f8"), np.frombuffer(durations, "<f8")
-
-
-def _known(seconds: NDArray[np.float64], position: int) -> float | None:
-    value = float(seconds[position])
-    return value if math.isfinite(value) else None

@@ -42,6 +42,17 @@ class Version:
         """Little-endian 16-bit samples."""
         return self.pcm
 
+    def wave(self) -> NDArray[np.int16]:
+        """The samples as numbers, shape (samples,)."""
+        import numpy as np
+
+        return np.frombuffer(self.pcm, "<i2")
+
+    @property
+    def altered(self) -> bool:
+        """Whether it sounds otherwise than its source."""
+        return self.conditions.get("noise") != "none"
+
     def seconds(self) -> float:
         """Duration of the audio."""
         return len(self.pcm) / (2 * SAMPLE_RATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +13,9 @@ BEAMS = (1e-24, 1e-30, 1e-36)
 LM_WEIGHTS = (4.0, 6.5, 9.0)
 # pocketsphinx's defaults are 1e-48 and 7e-29: the word beam keeps that proportion of the logarithms.
 _WORD_BEAM_EXPONENT = 0.587
+_FRAMES = 100
+"""In a second."""
+_PRONUNCIATION = re.compile(r"\(\d+\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,15 @@ class DecodingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What was recognised, and the seconds of computing that it took."""
+    """What was recognised, and the seconds of computing that it took.
+
+    times  (start, end) of each word in seconds; empty where the recogniser has other words than its text
+    """
 
     utterance: str
     text: str
     decode_seconds: float
+    times: tuple[tuple[float, float], ...] = ()
 
 
 def grid() -> list[DecodingPoint]:
@@ -68,4 +76,12 @@ class Recogniser:
         self._decoder.end_utt()
         best = self._decoder.hyp()
         seconds = time.perf_counter() - started
-        return Hypothesis(utterance.id, best.hypstr if best else "", seconds)
+        text = best.hypstr if best else ""
+        return Hypothesis(utterance.id, text, seconds, self._times(text) if best else ())
+
+    def _times(self, text: str) -> tuple[tuple[float, float], ...]:
+        """Of the words; silence and noises are segments too, and a word says which of its pronunciations it is."""
+        spoken = [each for each in self._decoder.seg() if each.word[0] not in "<["]
+        if [_PRONUNCIATION.sub("", each.word) for each in spoken] != text.split():
+            return ()
+        return tuple((each.start_frame / _FRAMES, (each.end_frame + 1) / _FRAMES) for each in spoken)

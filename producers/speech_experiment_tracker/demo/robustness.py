@@ -35,7 +35,7 @@ def register(client: Client, sets: Sets) -> None:
                 "id": each.id,
                 "reference": each.reference,
                 "speaker": each.speaker,
-                "audio": each.source.as_uri(),
+                **({} if each.altered else {"audio": each.source.as_uri()}),
                 "duration": each.seconds(),
                 "conditions": each.conditions,
             }
@@ -57,7 +57,7 @@ def evaluate_all(sets: Sets, tags: dict[str, str], done: Callable[[str, float], 
 
 
 def evaluate(point: DecodingPoint, sets: Sets, tags: dict[str, str]) -> tuple[str, float]:
-    """(id of the run, real-time factor): logs what was recognised, and no score."""
+    """(id of the run, real-time factor): logs what was recognised, when, and in what; and no score."""
     from ..client import Client
 
     recogniser = Recogniser(point)
@@ -77,7 +77,12 @@ def evaluate(point: DecodingPoint, sets: Sets, tags: dict[str, str]) -> tuple[st
             with run.log_evaluation(name, decoding=decoding, timing=timing) as evaluation:
                 for each in versions:
                     found = recogniser.decode(each)
-                    evaluation.log(each.id, found.text, decode_seconds=found.decode_seconds)
+                    evaluation.log(
+                        each.id, found.text, decode_seconds=found.decode_seconds, token_times=found.times
+                    )
+                    run.log_audio(
+                        f"{name}/{each.id}.wav", each.wave(), SAMPLE_RATE, metadata={"utterance": each.id}
+                    )
                     audio, computing = audio + each.seconds(), computing + found.decode_seconds
     return str(run.id), computing / audio
 
