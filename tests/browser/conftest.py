@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from speech_experiment_tracker import Client
 from tests.conftest import RunningStack
+from tests.integration.conftest import admin  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, ConsoleMessage, Dialog, Page
@@ -33,7 +35,10 @@ REFERENCES = {
 }
 _GOOD = {"a-1": "the cat sat on the mat", "a-2": "hello world", "b-1": "one two tree four"}
 _BAD = {"a-1": "the cat sat on a mat", "a-2": "hello", "b-1": "one two three or four"}
+TIMES = {"a-1": [*((0.25 * word, 0.25 * word + 0.2) for word in range(5)), (1.25, 2.0)]}
+"""Of the words of a hypothesis, in seconds; the last one lasts until the end."""
 MOST = 120
+RATE = 16_000
 _ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 _ARGUMENTS += ["--disable-component-update", "--disable-sync", "--force-device-scale-factor=1"]
 
@@ -73,6 +78,11 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await driver.chromium.launch(executable_path=program, args=_ARGUMENTS + sandbox)
         yield browser
         await browser.close()
+
+
+def tones() -> list[float]:
+    """Two seconds that rise from word to word."""
+    return [0.5 * math.sin(2 * math.pi * (400 + 400 * (i * 4 // RATE)) * i / RATE) for i in range(2 * RATE)]
 
 
 class Person:
@@ -152,6 +162,7 @@ def scored(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Sco
             "speaker": name[0],
             "duration": 2.0,
             "conditions": {"snr": number % 2 * 10},
+            "audio": f"file:///corpus/{name}.flac",
         }
         for number, (name, text) in enumerate((REFERENCES | more).items())
     ]
@@ -167,10 +178,11 @@ def scored(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Sco
             run.log_metrics({"train_loss": layers / (1 + step)}, step=step)
         with run.log_evaluation(test_set, decoding={"beam": layers}) as evaluation:
             for utterance, text in (texts | more).items():
-                evaluation.log(utterance, text, decode_seconds=0.5)
+                evaluation.log(utterance, text, decode_seconds=0.5, token_times=TIMES.get(utterance))
+        run.log_audio("heard/a-1.wav", tones(), RATE)
         evaluations.append(str(evaluation.id))
         run.finish()
-        assert run.flush("queryable", timeout=60)
+        assert run.flush("queryable", timeout=180)
     return Scored(test_set, f"good {mark}", f"bad {mark}", (evaluations[0], evaluations[1]), before, client)
 
 

@@ -84,7 +84,8 @@ async def test_a_group_leads_to_its_utterances(person: Person, scored: Scored, t
     await groups.get_by_role("button", name="10", exact=True).click()
     await expect(person.page.locator(".count")).to_have_text(f"{(len(REFERENCES) + MOST) // 2} utterances")
     await person.page.get_by_role("button", name="speaker", exact=True).click()
-    await expect(groups.get_by_role("columnheader", name="speaker")).to_be_visible()
+    matrix = person.page.get_by_role("region", name="Matrix")
+    await expect(matrix.get_by_role("columnheader", name="speaker")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -46,6 +46,12 @@ export function merged(hypotheses: readonly (readonly Step[] | null)[]): Column[
   return inserted.flatMap((gap, place) => [...gap, ...spoken.slice(place, place + 1)]);
 }
 
+/** Which word of the first hypothesis stands in a column, from 0. */
+export function wordNumbers(columns: readonly Column[]): Map<Column, number> {
+  const spoken = columns.filter((column) => (column.steps[0]?.hypothesis ?? null) !== null);
+  return new Map(spoken.map((column, number) => [column, number]));
+}
+
 /** Broken where a line would be wider than so many letters. */
 export function lines(columns: readonly Column[], letters: number): Column[][] {
   const found: Column[][] = [];

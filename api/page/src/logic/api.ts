@@ -195,3 +195,8 @@ export interface Me {
   actor: string;
   share: SharedView | null;
 }
+
+/** Whether one may change what others see; the server decides, this only leaves out what it would refuse. */
+export function mayEdit(me: Me): boolean {
+  return me.role === "editor" || me.role === "admin";
+}

@@ -1,5 +1,4 @@
 /** Evaluations and their utterances, as the API has them. */
-import { path } from "./api";
 
 export interface Score {
   rate: number | null;
@@ -83,12 +82,4 @@ export function isConfusion({ reference, hypothesis }: Confusion): boolean {
 /** beam=10, lm=0.5 */
 export function decodingText(evaluation: Evaluation): string {
   return Object.entries(evaluation.decoding).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
-}
-
-/** Where the tracker itself serves an utterance's audio, with the stretch of it; null for audio that lies elsewhere. */
-export function audioAddress({ audio, start, duration }: Utterance): string | null {
-  const found = /^(https?:\/\/[^/]+)?\/api\/v1\/artifacts\/([0-9a-f-]{36})(\/content)?$/i.exec(audio);
-  if (!found || (found[1] && found[1] !== location.origin)) return null;
-  const end = start !== null && duration !== null ? `,${start + duration}` : "";
-  return `${path(`/artifacts/${found[2]}/content`)}${start === null ? "" : `#t=${start}${end}`}`;
 }

@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { lines, merged, type Operation, type Step } from "./alignment";
+import { lines, merged, wordNumbers, type Operation, type Step } from "./alignment";
 import { colourOf } from "./colours";
 import type { Run } from "./api";
 import { column, differing, flat, inside, moved, nextOrder, orderTerm, parseOrder } from "./columns";
 import { completed, keyed, literal, matching, placeAt } from "./completion";
 import { aligned, bandOf, extended, lineOf, panelOrder, parted, smoothed, together } from "./curves";
-import { audioAddress, type Utterance } from "./evaluations";
 import { duration, metric, plain, size } from "./format";
 import { groupsOf, spreadText, within } from "./groups";
 import { coordinates } from "./parallel";
@@ -114,6 +113,10 @@ describe("alignments", () => {
     expect(merged([null])).toEqual([]);
     expect(merged([[]])).toEqual([]);
   });
+  it("know which word of the hypothesis stands where", () => {
+    const columns = merged([[step("insertion", null, "uh"), step("deletion", "the", null), step("hit", "cat", "cat")]]);
+    expect(columns.map((column) => wordNumbers(columns).get(column))).toEqual([0, undefined, 1]);
+  });
   it("are broken into lines that fit, and lose nothing", () => {
     const columns = merged([one, two]);
     expect(lines(columns, 7).map((line) => line.length)).toEqual([2, 2, 1]);
@@ -146,12 +149,6 @@ describe("scores", () => {
 });
 
 describe("evaluations", () => {
-  it("play only audio that the tracker itself serves", () => {
-    const of = (audio: string) => audioAddress({ audio, start: 1, duration: 2 } as Utterance);
-    const id = "01a210fd-0921-7a12-93ca-53c35b20de6b";
-    expect(of(`/api/v1/artifacts/${id}/content`)).toBe(`/api/v1/artifacts/${id}/content#t=1,3`);
-    for (const other of ["file:///a.wav", "", `javascript:/api/v1/artifacts/${id}`, `/api/v1/artifacts/${id}/content/x`]) expect(of(other)).toBeNull();
-  });
   it("differ in parameters, also where one has none", () => {
     const rows = differing([{ a: { b: 1 }, c: 1 }, { a: { b: 2 }, c: 1, d: null }]);
     expect(rows.map((row) => [row.key, row.differs])).toEqual([["a.b", true], ["c", false], ["d", true]]);

@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { lines, merged, type Alignment, type Operation, type Step } from "../logic/alignment";
+import { lines, merged, wordNumbers, type Alignment, type Operation, type Step } from "../logic/alignment";
 import { useAnswer } from "../logic/asking";
 import { address } from "../logic/route";
 import { counted } from "../logic/scores";
@@ -15,16 +15,24 @@ interface Props {
   profile: string | null;
   /** What each evaluation is called; without names they are called by their runs. */
   names?: ReadonlyMap<string, string>;
+  spoken?: Spoken | null;
+}
+
+/** Of a single hypothesis whose sound is there: how many words have times, the one that is heard, and what plays one. */
+export interface Spoken {
+  words: number;
+  current: number;
+  play: (word: number) => void;
 }
 
 /** Hypotheses word by word under their reference. What kind an error is says a letter, not a colour alone. */
-export function AlignmentPanel({ evaluations, utterance, profile, names }: Props) {
+export function AlignmentPanel({ evaluations, utterance, profile, names, spoken = null }: Props) {
   const { answer, problem, again } = useAnswer<Alignment>("/alignment", { evaluation: evaluations, utterance, profile });
   const box = useRef<HTMLElement>(null);
   const letters = useLetters(box);
   return (
     <section class="card alignment" ref={box} aria-label="Alignment">
-      {problem ? <Notice problem={problem} again={again} /> : answer && <Aligned answer={answer} letters={letters} names={names ?? new Map()} profile={profile} />}
+      {problem ? <Notice problem={problem} again={again} /> : answer && <Aligned answer={answer} letters={letters} names={names ?? new Map()} profile={profile} spoken={spoken} />}
     </section>
   );
 }
@@ -34,11 +42,14 @@ interface AlignedProps {
   letters: number;
   names: ReadonlyMap<string, string>;
   profile: string | null;
+  spoken: Spoken | null;
 }
 
-function Aligned({ answer, letters, names, profile }: AlignedProps) {
+function Aligned({ answer, letters, names, profile, spoken }: AlignedProps) {
   const found = answer.hypotheses;
   const columns = merged(found.map((each) => each.steps));
+  const numbers = wordNumbers(columns);
+  const timed = numbers.size === spoken?.words ? spoken : null;
   const single = found.length === 1;
   const name = (each: Alignment["hypotheses"][number]) => names.get(each.evaluation) ?? (single ? "Recognised" : each.run);
   return (
@@ -51,7 +62,7 @@ function Aligned({ answer, letters, names, profile }: AlignedProps) {
             {found.map((each, system) => (
               <tr key={each.evaluation}>
                 <th scope="row" class="clip" title={name(each)}>{name(each)}</th>
-                {each.steps ? line.map((column, i) => <StepCell key={i} step={column.steps[system] ?? null} />) : <td class="quiet" colSpan={line.length}>{number ? "" : "no hypothesis"}</td>}
+                {each.steps ? line.map((column, i) => <StepCell key={i} step={column.steps[system] ?? null} word={numbers.get(column) ?? -1} timed={timed} />) : <td class="quiet" colSpan={line.length}>{number ? "" : "no hypothesis"}</td>}
               </tr>
             ))}
           </tbody>
@@ -73,12 +84,15 @@ function Aligned({ answer, letters, names, profile }: AlignedProps) {
   );
 }
 
-function StepCell({ step }: { step: Step | null }) {
+function StepCell({ step, word, timed }: { step: Step | null; word: number; timed: Spoken | null }) {
   if (!step) return <td class="gap" />;
   const mark = MARKS[step.operation];
   return (
     <td class={step.operation}>
-      {step.hypothesis === null ? <span aria-hidden="true">∅</span> : <span class="word">{step.hypothesis}</span>}
+      {step.hypothesis === null && <span aria-hidden="true">∅</span>}
+      {step.hypothesis !== null && (timed
+        ? <button type="button" class="word" title="Play from here" aria-current={timed.current === word} onClick={() => timed.play(word)}>{step.hypothesis}</button>
+        : <span class="word">{step.hypothesis}</span>)}
       {mark && <><small aria-hidden="true">{mark}</small><span class="unseen"> ({step.operation})</span></>}
     </td>
   );

@@ -6,11 +6,11 @@ import { address, ask } from "../logic/route";
 import { counted, profileOf, rateName, rateText, shareText, unitName } from "../logic/scores";
 import { rate, share } from "../logic/sheets";
 import { useSettled } from "../logic/settled";
-import { AlignmentPanel } from "../parts/alignment";
 import { ExportMenu } from "../parts/export_menu";
 import { Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
 import { VirtualTable, type TableColumn } from "../parts/table";
+import { UtterancePanel } from "../parts/utterance";
 
 interface Side {
   hypothesis: string | null;
@@ -178,7 +178,7 @@ function Differences({ ids, a, b, names, query }: DifferencesProps) {
       </section>
       <section class="panels" aria-label="Comparison">
         <Verdict found={answer} a={names.get(a)!} b={names.get(b)!} />
-        {chosen !== null && <AlignmentPanel evaluations={aligned} utterance={chosen} profile={profile} names={names} />}
+        {chosen !== null && <UtterancePanel evaluations={aligned} utterance={chosen} profile={profile} names={names} />}
         <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
       </section>
     </div>

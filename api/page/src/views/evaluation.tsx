@@ -1,21 +1,40 @@
+import { useEffect, useState } from "preact/hooks";
+import { mayEdit } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { decodingText, type Evaluation, type OneEvaluation, type Score } from "../logic/evaluations";
 import { moment, plain } from "../logic/format";
-import { address } from "../logic/route";
+import { address, shownMoment } from "../logic/route";
 import { counted, rateName, rateText, shareText, unitName } from "../logic/scores";
+import type { Corrected } from "../parts/correction";
 import { Empty, Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
 import { Utterances } from "./evaluation_utterances";
 import type { ViewProps } from ".";
 
+const SCORING_MS = 2_000;
+
 /** One evaluation, under /evaluations/ID: its numbers, who and what they come from, and every utterance. */
-export function EvaluationView({ route }: ViewProps) {
+export function EvaluationView({ route, me }: ViewProps) {
   const id = route.parts[1] ?? "";
   const profile = route.query.get("profile");
   const { answer, problem, again } = useAnswer<OneEvaluation>(`/evaluations/${encodeURIComponent(id)}`, { profile });
+  const [corrected, setCorrected] = useState<(Corrected & { rate: number | null }) | null>(null);
+  const waiting = corrected !== null && !!answer && (answer.evaluation.revision ?? 0) <= corrected.revision;
+  useEffect(() => {
+    if (!waiting || corrected.scored) return;
+    const timer = setInterval(again, SCORING_MS);
+    return () => clearInterval(timer);
+  }, [waiting]);
   if (problem) return <Notice problem={problem} again={again} />;
   if (!answer) return null;
   const { evaluation, unit } = answer;
+  const done = (found: Corrected) => {
+    setCorrected({ ...found, rate: evaluation.score?.rate ?? null });
+    again();
+  };
+  const correct = evaluation.registered && evaluation.test_set !== null && mayEdit(me) && shownMoment() === null
+    ? { testSet: evaluation.test_set, done }
+    : null;
   return (
     <div class="evaluation">
       <header>
@@ -27,13 +46,20 @@ export function EvaluationView({ route }: ViewProps) {
         <p class="quiet">
           <a href={address(`/runs/${evaluation.run_id}`)}>The run</a> · {about(evaluation).join(" · ")}
         </p>
+        {corrected && <p role="status" class="corrected">{outcome(corrected, waiting, evaluation.score, unit)}</p>}
         {evaluation.score && <Figures score={evaluation.score} unit={unit} />}
       </header>
       {evaluation.score && !evaluation.score.refused
-        ? <Utterances id={evaluation.id} profile={profile} query={route.query} />
+        ? <Utterances key={evaluation.revision} id={evaluation.id} profile={profile} query={route.query} correct={correct} />
         : <Empty>{unscored(evaluation)}</Empty>}
     </div>
   );
+}
+
+function outcome({ utterance, rate, revision, scored }: Corrected & { rate: number | null }, waiting: boolean, score: Score | null, unit: string | null): string {
+  if (waiting && scored) return `The reference of ${utterance} is corrected; what is shown here is still scored on revision ${revision}.`;
+  if (waiting) return `The reference of ${utterance} is corrected; every system is being scored again…`;
+  return `The reference of ${utterance} is corrected, and every system scored again: ${rateName(unit)} here ${rateText(rate)} → ${rateText(score?.rate)}.`;
 }
 
 function about(evaluation: Evaluation): string[] {

@@ -1,19 +1,21 @@
+import type { ComponentProps } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem } from "../logic/api";
-import { audioAddress, isConfusion, type Utterance, type UtterancePage } from "../logic/evaluations";
+import { isConfusion, type Utterance, type UtterancePage } from "../logic/evaluations";
 import { address, ask, joined, list, shownMoment } from "../logic/route";
 import { counted } from "../logic/scores";
 import { useSettled } from "../logic/settled";
-import { AlignmentPanel } from "../parts/alignment";
 import { Breakdown, factorName } from "../parts/breakdown";
 import { ErrorProfile, Words } from "../parts/error_profile";
 import { Notice } from "../parts/notice";
 import { VirtualTable, type TableColumn } from "../parts/table";
+import { UtterancePanel } from "../parts/utterance";
 
 interface Props {
   id: string;
   profile: string | null;
   query: URLSearchParams;
+  correct: ComponentProps<typeof UtterancePanel>["correct"];
 }
 
 type Row = Utterance & { id: string };
@@ -41,15 +43,13 @@ const COLUMNS: TableColumn<Row>[] = [
 ];
 
 /** The utterances beside the alignment of the one that is gone to, and what groups of them have in common. */
-export function Utterances({ id, profile, query }: Props) {
+export function Utterances({ id, profile, query, correct }: Props) {
   const order = query.get("order") ?? "errors";
   const where = list(query.get("where"));
   const confusion = { reference: query.get("said"), hypothesis: query.get("heard") };
   const found = useUtterances(id, { profile, order, where, search: query.get("search") ?? "", said: confusion.reference, heard: confusion.hypothesis });
   const chosen = query.get("utterance") ?? found.rows[0]?.utterance ?? null;
-  const row = found.rows.find((each) => each.utterance === chosen);
   const activate = useSettled((each: Row) => ask({ utterance: each.utterance }), PASSING_MS);
-  const audio = row && audioAddress(row);
   return (
     <div class="split">
       <section class="list" aria-label="Utterances">
@@ -79,12 +79,11 @@ export function Utterances({ id, profile, query }: Props) {
       </section>
       <section class="panels" aria-label="Utterance and groups">
         <PartChoice query={query} />
-        {chosen !== null && <AlignmentPanel evaluations={[id]} utterance={chosen} profile={profile} />}
+        {chosen !== null && <UtterancePanel evaluations={[id]} utterance={chosen} profile={profile} correct={correct} />}
         {query.get("part") === "errors" ? <ErrorProfile evaluation={id} profile={profile} query={query} /> : (
           <>
-            {audio && <audio controls preload="none" src={audio} aria-label={`Audio of ${chosen}`} />}
             <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
-            {found.factors.length > 0 && <Breakdown evaluation={id} profile={profile} factors={found.factors} query={query} />}
+            {found.factors.length > 0 && <Breakdown evaluations={[id]} profile={profile} factors={found.factors} query={query} />}
           </>
         )}
       </section>

@@ -4,9 +4,10 @@ import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
 import { ago, duration, moment } from "../logic/format";
 import { useLive } from "../logic/live";
-import { address } from "../logic/route";
+import { address, shownShare } from "../logic/route";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
+import { TimeSlider } from "../parts/time_slider";
 import { Artifacts } from "./run_artifacts";
 import { Events } from "./run_events";
 import { Logs } from "./run_logs";
@@ -23,6 +24,8 @@ const TABS = [
   ["logs", "Logs"],
   ["events", "Events"],
 ] as const;
+/** Parts in which one can go through the run's time. */
+const TIMED = ["", "charts", "test-sets", "artifacts", "events"];
 const REFRESH_MS = 1_000;
 
 /** One run, under /runs/ID/TAB. */
@@ -50,6 +53,7 @@ export function RunView({ route }: ViewProps) {
             <a key={name} href={address(`/runs/${run.id}${name && `/${name}`}`)} aria-current={name === tab ? "page" : undefined}>{title}</a>
           ))}
         </nav>
+        {TIMED.includes(tab) && !shownShare() && <TimeSlider key={run.id} run={run} open={tab === "events"} />}
       </header>
       <Tab run={run} tab={tab} query={route.query} />
     </div>
@@ -60,8 +64,8 @@ function Tab({ run, tab, query }: { run: RunDetails; tab: string; query: URLSear
   switch (tab) {
     case "": return <Overview run={run} />;
     case "charts": return <Charts run={run} query={query} />;
-    case "test-sets": return <Results run={run} />;
-    case "artifacts": return <Artifacts run={run} />;
+    case "test-sets": return <Results run={run} query={query} />;
+    case "artifacts": return <Artifacts run={run} query={query} />;
     case "logs": return <Logs run={run} />;
     case "events": return <Events run={run} />;
     default: return <Empty>A run has no such part.</Empty>;

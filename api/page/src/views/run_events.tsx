@@ -1,7 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, type Problem, type RunDetails } from "../logic/api";
 import { moment } from "../logic/format";
-import { Empty, Notice, PresentAlone } from "../parts/notice";
+import { shownMoment } from "../logic/route";
+import { Empty, Notice } from "../parts/notice";
 
 interface Event {
   topic: string;
@@ -25,18 +26,18 @@ export function Events({ run }: { run: RunDetails }) {
   const [events, setEvents] = useState<Event[] | null>(null);
   const [cursor, setCursor] = useState<string | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
+  const asOf = shownMoment();
   const more = (after: string | null) =>
-    get<Page>(`/runs/${run.id}/events`, { limit: 200, cursor: after }).then((page) => {
+    get<Page>(`/runs/${run.id}/events`, { limit: 200, cursor: after, as_of: asOf }).then((page) => {
       setEvents((now) => [...(after ? now ?? [] : []), ...page.events]);
       setCursor(page.next_cursor);
     }, setProblem);
-  useEffect(() => void more(null), [run.id]);
+  useEffect(() => void more(null), [run.id, asOf]);
   if (problem) return <Notice problem={problem} again={() => { setProblem(null); void more(cursor); }} />;
   if (!events) return null;
   if (!events.length) return <Empty>The log has no events of this run.</Empty>;
   return (
     <div class="home">
-      <PresentAlone />
       <div class="scrolled" tabIndex={0} role="region" aria-label="Events"><table class="events">
         <thead><tr><th>Taken</th><th>Event</th><th>Place in the log</th><th>Sent by</th><th>Content</th></tr></thead>
         <tbody>{events.map((each) => (

@@ -3,6 +3,7 @@ import { number, type MetricSummary, type RunDetails } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { flat } from "../logic/columns";
 import { anything, metric, moment, plain } from "../logic/format";
+import { ConfigChanges } from "../parts/config_changes";
 import { Empty, Notice, PresentAlone } from "../parts/notice";
 
 interface Delivery {
@@ -50,7 +51,7 @@ export function Overview({ run }: { run: RunDetails }) {
         )}
         {flat(run.problems).map(([key, value]) => <p class="warning" key={key}>{key}: {anything(value)}</p>)}
       </section>
-      <section class="card"><h2>Config</h2><Tree pairs={flat(run.config)} nothing="Nothing was logged with log_config." /></section>
+      <section class="card"><h2>Config</h2><ConfigChanges run={run} /><Tree pairs={flat(run.config)} nothing="Nothing was logged with log_config." /></section>
       <section class="card">
         <h2>Metrics</h2>
         {metrics.answer && !metrics.answer.metrics.length && <Empty>No metrics yet.</Empty>}

@@ -1,17 +1,19 @@
 import { number, type Result, type RunDetails } from "../logic/api";
 import { useAnswer } from "../logic/asking";
-import { decodingText, type Evaluation } from "../logic/evaluations";
+import { decodingText, type Evaluation, type UtterancePage } from "../logic/evaluations";
 import type { Sheet } from "../logic/exports";
 import { metric, moment } from "../logic/format";
-import { address } from "../logic/route";
+import { address, shownShare } from "../logic/route";
 import { rateName, rateText, shareText } from "../logic/scores";
+import { Breakdown } from "../parts/breakdown";
 import { ExportMenu } from "../parts/export_menu";
 import { Empty } from "../parts/notice";
 
 const MOST = 200;
+const MOST_TOGETHER = 50;
 
 /** What the server scored, then all results by metric: the whole set first, then decodings and speakers. */
-export function Results({ run }: { run: RunDetails }) {
+export function Results({ run, query }: { run: RunDetails; query: URLSearchParams }) {
   const { answer } = useAnswer<{ unit: string | null; evaluations: Evaluation[] }>("/evaluations", { run: run.id, limit: MOST });
   const evaluations = answer?.evaluations ?? [];
   if (answer && !evaluations.length && !run.results.length)
@@ -19,6 +21,7 @@ export function Results({ run }: { run: RunDetails }) {
   return (
     <div class="home">
       {evaluations.length > 0 && <Evaluations evaluations={evaluations} rate={rateName(answer!.unit)} />}
+      <Together evaluations={evaluations} query={query} />
       {run.results.length > 0 && <div class="tools"><span class="grow" /><ExportMenu name={`Results of ${run.name}`} sheet={() => sheetOf(run)} /></div>}
       {run.results.length > 0 && <Metrics run={run} beside={evaluations.length > 0} />}
     </div>
@@ -41,6 +44,16 @@ function Evaluations({ evaluations, rate }: { evaluations: readonly Evaluation[]
       ))}</tbody>
     </table></div>
   );
+}
+
+/** All scored utterances of the run by language, domain, noise, …, whatever set they are of. */
+function Together({ evaluations, query }: { evaluations: readonly Evaluation[]; query: URLSearchParams }) {
+  const scored = evaluations.filter((each) => !shownShare() && each.score && !each.score.refused).slice(0, MOST_TOGETHER);
+  const first = useAnswer<UtterancePage>(scored[0] ? `/evaluations/${scored[0].id}/utterances` : null, { limit: 1 });
+  const last = useAnswer<UtterancePage>(scored.at(-1) ? `/evaluations/${scored.at(-1)!.id}/utterances` : null, { limit: 1 });
+  if (!first.answer || !last.answer) return null;
+  const factors = [...new Set(["test_set", "domain", ...first.answer.factors, ...last.answer.factors])];
+  return <Breakdown evaluations={scored.map((each) => each.id)} profile={null} factors={factors} query={query} />;
 }
 
 function Metrics({ run, beside }: { run: RunDetails; beside: boolean }) {
