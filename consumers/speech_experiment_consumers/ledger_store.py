@@ -83,7 +83,7 @@ class Ledger(Accounts):
         self, entries: dict[Account, Entry] | None = None, owners: dict[UUID, str] | None = None
     ) -> None:
         super().__init__(entries, owners)
-        self._changed: dict[Account, None] = {}
+        self._stored = dict(self.entries)
 
     @classmethod
     async def load(cls, connection: Any, schema: str, events: Iterable[Recorded]) -> Ledger:
@@ -105,12 +105,11 @@ class Ledger(Accounts):
         runs = {account[1] for account in seen if account[1] is not None}
         return cls(entries, await read_owners(connection, schema, runs))
 
-    def record(self, recorded: Recorded) -> Entry:
-        self._changed[account_of(recorded)] = None
-        return super().record(recorded)
-
     async def save(self, connection: Any, schema: str) -> None:
-        rows = [_row(self.entries[account]) for account in sorted(self._changed, key=_order)]
+        changed = [
+            account for account, entry in self.entries.items() if self._stored.get(account) is not entry
+        ]
+        rows = [_row(self.entries[account]) for account in sorted(changed, key=_order)]
         if rows:
             await connection.execute(statement(_SAVE, schema), *columns(rows, len(_FIELDS)))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -153,15 +154,21 @@ def _index(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Every ending of a dotted key that is an alias → its leaf, the least nested key's first."""
     found: dict[str, tuple[int, Any]] = {}
     for key, value in flatten(tree):
-        ending = key.lower().replace("-", "_")
-        depth = ending.count(".")
-        while True:
-            if ending in _WANTED and (ending not in found or depth < found[ending][0]):
-                found[ending] = (depth, value)
-            _, dot, ending = ending.partition(".")
-            if not dot:
-                break
+        endings = _aliases_in(key)
+        if endings:
+            depth = key.count(".")
+            for ending in endings:
+                if ending not in found or depth < found[ending][0]:
+                    found[ending] = (depth, value)
     return {ending: value for ending, (_, value) in found.items()}
+
+
+@lru_cache(maxsize=16_384)
+def _aliases_in(key: str) -> tuple[str, ...]:
+    """The endings of a dotted key that are aliases; runs of one project have the same keys."""
+    parts = key.lower().replace("-", "_").split(".")
+    endings = (".".join(parts[i:]) for i in range(len(parts)))
+    return tuple(ending for ending in endings if ending in _WANTED)
 
 
 def _first(*sources: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,6 +195,8 @@ def _words(aliases: Iterable[str], *sources: Mapping[str, Any]) -> list[str]:
 
 
 def _split(value: Any) -> list[str]:
+    if value is None:
+        return []
     parts = (
         re.split(r"[,;\s]+", value) if isinstance(value, str) else value if isinstance(value, list) else []
     )

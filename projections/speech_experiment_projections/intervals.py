@@ -24,6 +24,9 @@ def add(intervals: Intervals, start: int, stop: int) -> Intervals:
         return intervals
     if not intervals or intervals[-1][1] < start:
         return (*intervals, (start, stop))
+    last_start, last_stop = intervals[-1]
+    if last_start <= start:
+        return (*intervals[:-1], (last_start, max(last_stop, stop)))
     low = bisect_left(intervals, start, key=_stop)
     high = bisect_right(intervals, stop, key=_start)
     if low < high:

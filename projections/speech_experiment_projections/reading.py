@@ -65,5 +65,7 @@ def read_record(
 
 def origin(replayed_from: str | None) -> tuple[int, int] | None:
     """(partition, offset) of the header that a replayed dead letter carries."""
-    match = _ORIGIN.match(replayed_from or "")
+    if replayed_from is None:
+        return None
+    match = _ORIGIN.match(replayed_from)
     return (int(match[1]), int(match[2])) if match else None

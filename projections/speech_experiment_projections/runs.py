@@ -251,9 +251,12 @@ def _concurrency(run: Run, recorded: Recorded) -> Changes:
             return {}
     if trainer is None or name in run.concurrent:
         return {}
-    others = [other.process for other in run.trainers.values()]
-    others += [Process(attempt, 0, "", 0, opened) for attempt, opened in run.beginnings]
-    if not writes_on(trainer.process, recorded.envelope.ts, others):
+    own = (trainer.attempt, trainer.opened_at)  # who did not come later overtakes nobody
+    others = [other.process for other in run.trainers.values() if (other.attempt, other.opened_at) > own]
+    others += [
+        Process(attempt, 0, "", 0, opened) for attempt, opened in run.beginnings if (attempt, opened) > own
+    ]
+    if not others or not writes_on(trainer.process, recorded.envelope.ts, others):
         return {}
     flagged = Concurrent(trainer.attempt, trainer.rank, trainer.host, trainer.pid, recorded.time)
     return {"concurrent": run.concurrent | {name: flagged}}

@@ -36,6 +36,8 @@ def test_of_two_processes_at_most_one_takes_over(one: Process, other: Process) -
     assert not overtakes(one, one)
     if one.attempt != other.attempt:
         assert overtakes(max(one, other), min(one, other))
+    if overtakes(one, other):  # by which the fold looks at later ones alone
+        assert (one.attempt, one.opened) > (other.attempt, other.opened)
 
 
 class Said(NamedTuple):
