@@ -67,7 +67,7 @@ def serve(carer: Carer, bell: int | None, linger: float) -> None:
             last_open = time.monotonic()
         elif time.monotonic() - last_open > linger:
             return
-        if wait_for_ring(bell, PAUSE if is_open else IDLE_PAUSE):
+        if wait_for_ring(bell, PAUSE if carer.expects() else IDLE_PAUSE):
             time.sleep(pace.turn())
             carer.wake()
 

@@ -140,6 +140,9 @@ class Carer(Office):
         """As an office does; a run of which something is still to be said is open too."""
         return super().visit() or bool(self._watches)
 
+    def expects(self) -> bool:
+        return super().expects() or bool(self._watches)
+
     def cares_for(self, producer: SpooledProducer) -> bool:
         if isinstance(producer, OwnProducer):
             return True

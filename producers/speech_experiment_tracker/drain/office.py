@@ -214,6 +214,10 @@ class Office:
         """Records acknowledged so far."""
         return sum(each.sent() for rounds in self._rounds.values() for each in rounds)
 
+    def expects(self) -> bool:
+        """Whether a run is under way, or something is to be cleared up: what comes then comes without a ring."""
+        return bool(self._clearer.leaving) or any(each.run for each in self.producers.values())
+
     def only_live(self) -> bool:
         """Whether all that is left is still being written."""
         return not self._clearer.leaving and all(not each.dead for each in self.producers.values())

@@ -16,7 +16,9 @@ from .stores import Contents
 
 PAUSE_AFTER_FAILURE = 1.0
 POLL = 0.025
-"""Seconds between looks at idle streams."""
+"""Seconds between looks at the streams of runs, which are written without a ring."""
+QUIET_POLL, LIVELY = 0.25, 2.0
+"""Where nothing but a process's own producer is left, that often, once so long nothing has come."""
 TOGETHER, BURST = 0.02, 8
 """A round costs the same for many records as for one: after a burst there is one in so many seconds."""
 
@@ -32,6 +34,7 @@ class Round(threading.Thread):
         self._lanes: dict[Lane, SpooledProducer] = {}
         self._stopped = False
         self._pace = Pace(TOGETHER, BURST)
+        self._stirred = time.monotonic()
         self.failure = ""
 
     def add(self, lane: Lane, producer: SpooledProducer) -> None:
@@ -65,10 +68,15 @@ class Round(threading.Thread):
                 self._lanes.pop(lane, None)
                 lane.close()
         if busy:
+            self._stirred = time.monotonic()
             time.sleep(self._pace.turn())
-        else:
-            self.wake.wait(max(POLL, self.courier.resting if self.courier else 0))
+        elif self.wake.wait(max(self._poll(), self.courier.resting if self.courier else 0)):
+            self._stirred = time.monotonic()
             self.wake.clear()
+
+    def _poll(self) -> float:
+        lively = time.monotonic() - self._stirred < LIVELY
+        return POLL if lively or any(lane.run for lane in list(self._lanes)) else QUIET_POLL
 
     @staticmethod
     def _keep(lanes: list[tuple[Lane, bool]]) -> bool:

@@ -214,7 +214,7 @@ def test_sigterm_cancels_the_run_and_still_kills_the_process(gateway: Gateway) -
     assert process.wait(20) == -signal.SIGTERM
     until(lambda: payloads(gateway, RunFailed))
     assert payloads(gateway, RunFailed)[0].status == "cancelled"
-    until(lambda: types(gateway, "metrics")[-1] == "producer.closed")
+    until(lambda: types(gateway, "metrics")[-1:] == ["producer.closed"])
 
 
 def test_no_call_returns_unkept_while_sigterm_ends_the_run(gateway: Gateway, tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_no_call_returns_unkept_while_sigterm_ends_the_run(gateway: Gateway, tmp
     time.sleep(0.2)
     process.terminate()
     assert process.wait(20) == -signal.SIGTERM
-    until(lambda: types(gateway, "metrics")[-1] == "producer.closed")
+    until(lambda: types(gateway, "metrics")[-1:] == ["producer.closed"])
     assert max(call[0] for call in calls_of(gateway.records)) >= int(returned.read_text())
 
 
