@@ -22,11 +22,16 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Three partitions, which two processes read, though there is too little in them to be worth it."""
     folder = tmp_path_factory.mktemp("rebuild")
-    with running_stack(folder, partitions=3) as running:
-        for index in range(3):
-            running.trainer(folder / f"{index}.witness", f"first{index}", 200, "--artifacts", "50").wait(120)
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPEECH_TRACKER_SERVER_REBUILD_PROCESSES", "2")
+        with running_stack(folder, partitions=3) as running:
+            for index in range(3):
+                running.trainer(folder / f"{index}.witness", f"first{index}", 200, "--artifacts", "50").wait(
+                    120
+                )
+            yield running
 
 
 async def test_rebuilds_under_load_lose_nothing_and_readers_notice_nothing(

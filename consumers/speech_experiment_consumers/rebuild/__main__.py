@@ -19,6 +19,7 @@ from ..__main__ import exit_code, leave
 from ..logs import log_to_stderr
 from ..registry import known
 from .job import run_job
+from .part import GC_THRESHOLDS
 
 log = logging.getLogger("speech_experiment_consumers.rebuild")
 
@@ -43,9 +44,7 @@ async def _run(settings: Settings, name: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, job.cancel)
     gc.freeze()
-    gc.set_threshold(
-        200_000, 50, 1_000
-    )  # batches are large and without cycles: looking for some cost a fifth
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         await job
     except asyncio.CancelledError:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from typing import Any
 
 import msgspec
@@ -30,9 +31,11 @@ from speech_experiment_infra.versions import (
 
 from ..postgres_sink import TRANSIENT, postgres
 from ..registry import create_sink
-from ..sink import Incoming, PoisonLimit, PositionGap, Sink, WrongLog
+from ..sink import PoisonLimit, PositionGap, Sink, WrongLog
 from ..worker import cluster_id
 from .comparison import Findings, compare
+from .part import Portion
+from .parts import processes, read_beside, shares
 from .progress import Progress, Tally
 from .reading import log_ends, read_in_bulk
 
@@ -93,7 +96,8 @@ class Job:
         self._holder = holder
         self._phase: Phase = "waiting"
         self._progress = Progress(**_known(rebuild.progress))
-        self._tally = Tally()
+        self._beside = Portion()
+        self._tally = Tally(cpu=lambda: time.process_time() + self._beside.cpu_seconds)
         self._pool: Any = None
 
     async def run(self) -> tuple[Phase, Findings | None]:
@@ -185,12 +189,30 @@ class Job:
             position, total = sum(following.values()), sum(ends.values())
             left = total - position
             self._tally.aim(position, total)
-            self._count(sink, [])
-            await read_in_bulk(self._settings, sink, ends, lambda batch: self._count(sink, batch))
+            self._count(sink, 0)
+            spans = {partition: max(0, end - following[partition]) for partition, end in ends.items()}
+            count = processes(self._settings.rebuild_processes, spans)
+            if count > 1:
+                dealt = shares(spans, count)
+                log.info("%s: %d processes read %s", self._name, len(dealt), dealt)
+                parts = [{partition: ends[partition] for partition in share} for share in dealt]
+                await read_beside(self._name, parts, lambda portion: self._add(sink, portion))
+            else:
+                await read_in_bulk(self._settings, sink, ends, lambda batch: self._count(sink, len(batch)))
             log.info("%s: %s", self._name, self._progress)
 
-    def _count(self, sink: Sink, batch: list[Incoming]) -> None:
-        self._progress = self._tally.wrote(len(batch), sink.points)
+    def _add(self, sink: Sink, portion: Portion) -> None:
+        """Counts what a part has written."""
+        beside = self._beside
+        self._beside = Portion(
+            beside.records + portion.records,
+            beside.points + portion.points,
+            beside.cpu_seconds + portion.cpu_seconds,
+        )
+        self._count(sink, portion.records)
+
+    def _count(self, sink: Sink, records: int) -> None:
+        self._progress = self._tally.wrote(records, sink.points + self._beside.points)
 
     def _enter(self, phase: Phase) -> None:
         if phase != self._phase:

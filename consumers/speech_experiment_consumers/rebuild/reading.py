@@ -36,11 +36,11 @@ async def log_ends(settings: Settings, topic: str) -> dict[int, int]:
 async def read_in_bulk(
     settings: Settings, sink: Sink, ends: Ends, wrote: Callable[[list[Incoming]], None]
 ) -> None:
-    """Writes everything from the sink's position up to the ends; `wrote` is called with each batch.
+    """Writes everything from the sink's position up to the ends, of these partitions; `wrote` is called with each batch.
 
     Returns when it is written; raises what the sink or the log fail with.
     """
-    following = await sink.next_offsets(range(settings.partitions))
+    following = await sink.next_offsets(ends)
     wanted = {partition: (following[partition], end) for partition, end in ends.items()}
     wanted = {partition: span for partition, span in wanted.items() if span[0] < span[1]}
     if not wanted:
@@ -53,7 +53,7 @@ async def read_in_bulk(
         write = asyncio.create_task(_write(sink, feed, dict(ends), following, wrote))
         beside.append(write)
         await _until_done(write, beside)
-        await sink.next_offsets(range(settings.partitions))  # what is under way is written
+        await sink.next_offsets(ends)  # what is under way is written
     finally:
         for task in beside:
             task.cancel()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from speech_experiment_consumers.rebuild.comparison import Difference, _query, findings
+from speech_experiment_consumers.rebuild.parts import MOST, WORTH, processes, shares
 from speech_experiment_consumers.rebuild.progress import Tally
 
 
@@ -81,3 +82,21 @@ def test_both_sides_are_digested_by_the_same_columns() -> None:
     query = _query("run_tags", "run_id", ["run_id", "key"], "metadata_v1", "metadata_v2")
     for schema in ("metadata_v1", "metadata_v2"):
         assert f'row("run_id", "key"), 0)) as digest\nfrom {schema}.run_tags' in query
+
+
+def test_partitions_are_dealt_out_evenly_and_each_of_them_once() -> None:
+    left = {0: 10, 1: 0, 2: 7, 3: 3, 4: 4, 5: 1}
+    assert shares(left, 2) == [[0, 3], [2, 4, 5]]
+    assert shares(left, 1) == [[0, 2, 4, 3, 5]]
+    assert shares({0: 5, 1: 0}, 3) == [[0]]
+    assert shares({}, 2) == []
+
+
+def test_processes_are_taken_where_there_is_much_to_read_and_never_more_than_partitions_with_records() -> (
+    None
+):
+    assert processes(0, {0: 1_000, 1: 1_000}) < 2
+    assert processes(0, {0: 100 * WORTH}) == 1
+    assert processes(0, dict.fromkeys(range(24), 10 * WORTH)) <= MOST
+    assert processes(3, {0: 1, 1: 1, 2: 0}) == 2
+    assert processes(3, {}) == 0
