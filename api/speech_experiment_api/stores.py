@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minio import Minio
 
 T = TypeVar("T")
-_FIRST_RETRY, _LONGEST_RETRY = 0.05, 2.0
+_FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.5
 _WALKERS = 4
 _OTHER_WAYS = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin", "material", "memoize")
 _KAFKA_TIMEOUT_MS = 20_000

@@ -17,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import stamina
 
 from speech_experiment_infra.connections import clickhouse, postgres_pool
 from speech_experiment_infra.settings import Settings
@@ -34,7 +33,7 @@ from .metrics_recovery import Parts, recover
 from .metrics_tables import collisions, read_attempts
 from .metrics_writer import Writer
 from .positions import Positions, advance, check_log, fresh, read_positions
-from .postgres_sink import RETRY_SECONDS, TRANSIENT
+from .postgres_sink import patiently
 from .sink import Incoming, Limits, Sink
 from .status import PartitionStatus, Status
 from .worker_rows import save_status
@@ -86,15 +85,13 @@ class MetricsSink:
     async def _patiently(self, connect: Callable[[], Awaitable[Any]]) -> Any:
         from clickhouse_connect.driver.exceptions import Error
 
-        async for attempt in stamina.retry_context(
-            on=(*TRANSIENT, Error), attempts=None, timeout=RETRY_SECONDS, wait_max=1.0
-        ):
+        async for attempt in patiently(Error):
             with attempt:
                 found = await connect()
         return found
 
     async def _check_log(self, partitions: Collection[int]) -> Positions:
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+        async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection:
                     positions = await read_positions(connection, self._place.schema, self.topic, partitions)
@@ -175,7 +172,7 @@ class MetricsSink:
         keys = self._writer.unknown_keys(accepted)
         if not (unknown or runs or keys):
             return set()
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+        async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection:
                     entries = await read_entries(connection, self._place.schema, unknown)

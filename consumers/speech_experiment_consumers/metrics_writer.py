@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from uuid import UUID
 
-import stamina
-
 from speech_experiment_projections.bounds import check_bounds
 from speech_experiment_projections.summaries import Summary, columns_of
 from speech_experiment_schemas.metrics import MetricsLogged
@@ -32,7 +30,7 @@ from .metrics_tables import (
     save_summaries,
 )
 from .positions import Positions, read_positions, save_positions
-from .postgres_sink import RETRY_SECONDS, TRANSIENT
+from .postgres_sink import patiently
 
 _REMEMBERED_NAMES = 100_000
 
@@ -162,7 +160,7 @@ class Writer:
                 )
 
     async def _transact(self, work: Callable[[Any], Awaitable[None]]) -> None:
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS):
+        async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection, connection.transaction():
                     await work(connection)

@@ -54,10 +54,18 @@ BY_DATA = (
 """Errors that some record of the batch brings about each time: it is found by halves, and parked."""
 
 
-def patiently() -> Any:
-    """Attempts over a minute, the first repeated at once: a restarted Postgres answers within a second."""
+def patiently(*others: type[Exception]) -> Any:
+    """Attempts over a minute, soon after each other: a restarted store answers within seconds, and people wait.
+
+    others: errors beside Postgres' own after which to try again.
+    """
     return stamina.retry_context(
-        on=TRANSIENT, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.05, wait_jitter=0.1, wait_max=2.0
+        on=(*TRANSIENT, *others),
+        attempts=None,
+        timeout=RETRY_SECONDS,
+        wait_initial=0.05,
+        wait_jitter=0.1,
+        wait_max=0.5,
     )
 
 

@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Collection, Sequence
 
-import stamina
 from aiokafka.errors import KafkaError
 
 from speech_experiment_infra.connections import kafka_admin
@@ -25,6 +24,7 @@ from .failpoints import failpoint
 from .faust_app import ReaderApp, build_app
 from .feed import Feed
 from .memory import release_memory
+from .postgres_sink import patiently
 from .sink import Incoming, Sink, WrongLog
 from .status import Meter, PartitionStatus, Status
 
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 _REPORT_SECONDS = 2.0
 _STALL_SECONDS = 90.0
 _STOP_SECONDS = 10.0
-_CONNECT_SECONDS = 60.0
 _CONTESTED_TIMES, _CONTESTED_SECONDS = 6, 15.0
 
 
@@ -236,9 +235,7 @@ async def cluster_id(settings: Settings, topic: str) -> str:
 
     Raises WrongLog on another number of partitions: records would be looked for in wrong places.
     """
-    async for attempt in stamina.retry_context(
-        on=(KafkaError, OSError), attempts=None, timeout=_CONNECT_SECONDS
-    ):
+    async for attempt in patiently(KafkaError):
         with attempt:
             async with kafka_admin(settings) as admin:
                 cluster = await admin.describe_cluster()

@@ -35,9 +35,10 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.05
 _LOOK_AGAIN_S = 5.0
 _READY_TIMEOUT_S = 120.0
-_BACKOFF_S = (0.05, 0.2, 1.0, 3.0, 10.0)
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 10.0)
+"""Short at first: Postgres refuses to start until the kernel has buried a predecessor that was killed with -9."""
 _STABLE_S = 30.0
-_GIVE_UP_STARTING = 4
+_GIVE_UP_STARTING = 7
 
 Report = Callable[[str], None]
 

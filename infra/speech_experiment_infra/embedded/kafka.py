@@ -167,6 +167,10 @@ _SMALL = {
     "background.threads": "2",
     "num.recovery.threads.per.data.dir": "2",
     "metadata.max.idle.interval.ms": "5000",
+    # A broker killed with -9 reads again, segment by segment, what lies behind the checkpoint: by default up to
+    # a minute's records and the whole last gigabyte. Every append is flushed all the same.
+    "log.segment.bytes": str(128 << 20),
+    "log.flush.offset.checkpoint.interval.ms": "5000",
 }
 
 

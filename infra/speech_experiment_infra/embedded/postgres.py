@@ -38,8 +38,9 @@ _CONFIGURATION = {
     "maintenance_work_mem": "64MB",
     "effective_cache_size": "1GB",
     "random_page_cost": "1.1",
-    "max_wal_size": "1GB",
-    "checkpoint_timeout": "15min",
+    # What a killed server has to do again before it answers.
+    "max_wal_size": "256MB",
+    "checkpoint_timeout": "5min",
     # Tables grow from nothing to thousands of rows within seconds; plans need to know soon.
     "autovacuum_naptime": "5s",
     "io_method": "sync",
