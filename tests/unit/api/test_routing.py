@@ -17,6 +17,7 @@ from speech_experiment_api.settings import ApiSettings
 
 PUBLIC = {"/healthz", "/readyz", "/metrics", "/docs", "/api/v1/openapi.json", "/api/v1/session"}
 PUBLIC |= {"/", "/{view:view}", "/assets/{name}"}  # the page, which asks with its session
+PUBLIC |= {"/api/v1/shares/open"}  # whoever has the token of a link
 
 
 async def _size(request: Request) -> Response:
