@@ -54,7 +54,7 @@ export function Parallel({ runs, query, highlighted, highlight }: Props) {
 }
 
 function clipped(text: string): string {
-  return text.length > 18 ? `…${text.slice(-17)}` : text;
+  return text.length > 21 ? `…${text.slice(-20)}` : text;
 }
 
 /** A line through the points; where a run has no value it is broken. */
