@@ -81,8 +81,12 @@ update {schema}.tasks t set failures = failures + 1, taken_at = now() - interval
 from unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::int[]) as n (evaluation, base, profile, partition, changes)
 where (t.evaluation, t.base, t.profile, t.partition) = (n.evaluation, n.base, n.profile, n.partition)
 """
-_FORGET = "delete from {schema}.results where run_id = any($1::uuid[])"
-_RESULTS = "insert into {schema}.results select * from {schema}.results_of($1::uuid[], null, null) on conflict do nothing"
+_NAME = "select test_set_name from {schema}.evaluations where test_set = $1 and completed is not null limit 1"
+_FORGET = "delete from {schema}.results where run_id = any($1::uuid[]) and test_set = $2"
+_RESULTS = """
+insert into {schema}.results select r.* from {schema}.results_of($1::uuid[], null, null) r where r.test_set = $2
+on conflict do nothing
+"""
 _LISTS = Table(
     "lists",
     {
@@ -191,7 +195,7 @@ class Source:
 
     def __init__(self, schema: str, test_set: UUID) -> None:
         self._schema = schema
-        self._test_set = test_set
+        self.test_set = test_set
         self._list: tuple[tuple[UUID, int], References, int] | None = None
 
     async def materials(
@@ -242,13 +246,13 @@ class Source:
         return _numbers(task, [row["number"] for row in rows], pinned)
 
     def _place(self, task: Task) -> tuple[UUID, int]:
-        return self._test_set, task.base
+        return self.test_set, task.base
 
     async def _references(
         self, connection: Any, task: Task, language: str | None, batches: Sequence[Hypotheses]
     ) -> tuple[References, int]:
         """The task's list, and its digest."""
-        owner = task.evaluation if task.base == OWN else self._test_set
+        owner = task.evaluation if task.base == OWN else self.test_set
         if self._list is None or self._list[0] != (owner, task.base):
             found = await self._all(connection, _LIST, owner, task.base)
             made = _list(found[0]) if found else await self._make(connection, owner, task, language, batches)
@@ -263,7 +267,7 @@ class Source:
             made = own_references(batches, language)
         else:
             first = (await self._all(connection, _NUMBERS, *self._place(task)))[0]
-            rows = await self._all(connection, _UPLOAD, self._test_set, first["upload"])
+            rows = await self._all(connection, _UPLOAD, self.test_set, first["upload"])
             made = references_of((_utterances.decode(row["data"]) for row in rows), first["language"])
         times = (made.starts.tobytes(), made.durations.tobytes())
         row = (pack(made.ids), pack(made.texts), pack_factors(made), pack((made.audio, *times)))
@@ -389,12 +393,13 @@ def _row(
     )
 
 
-async def save_results(connection: Any, schema: str, runs: Sequence[UUID]) -> None:
-    """Brings the results of runs level with their scores; one writer of a run at a time."""
+async def save_results(connection: Any, schema: str, test_set: UUID, runs: Sequence[UUID]) -> None:
+    """Brings the results of runs on one test set level with their scores; one writer of a run at a time."""
     lock = "select pg_advisory_xact_lock(hashtextextended($1 || id::text, 1)) from (select unnest($2::uuid[]) as id order by 1) s"
     await connection.execute(lock, schema, list(runs))
-    await connection.execute(statement(_FORGET, schema), list(runs))
-    await connection.execute(statement(_RESULTS, schema), list(runs))
+    name = await connection.fetchval(statement(_NAME, schema), test_set)
+    await connection.execute(statement(_FORGET, schema), list(runs), name)
+    await connection.execute(statement(_RESULTS, schema), list(runs), name)
 
 
 async def save_failure(

@@ -132,7 +132,8 @@ class Scorer:
             with attempt:
                 async with pool.acquire() as connection, connection.transaction():
                     await save_scored(connection, self._schema, made)
-                    await save_results(connection, self._schema, sorted({each.material.run for each in made}))
+                    runs = sorted({each.material.run for each in made})
+                    await save_results(connection, self._schema, source.test_set, runs)
                     failpoint("scorer.before_commit")
                     await Task.remove(connection, self._schema, list(chain.from_iterable(portion)))
                 failpoint("scorer.after_commit")

@@ -159,7 +159,7 @@ class ScoresSink(PostgresSink):
             version=version,
             topic="evaluations",
             rows=ScoreRows,
-            limits=Limits(records=200, bytes=8 << 20, waiting=4 << 20),
+            limits=Limits(records=1_000, bytes=8 << 20, waiting=4 << 20),
         )
         self._scorer = Scorer(settings, self._place.schema)
 

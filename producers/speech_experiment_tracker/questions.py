@@ -123,6 +123,36 @@ class Questions:
         sure = {"intervals": True, "alpha": alpha} if intervals else {}
         return scores(self.api(), as_of, **query, **sure)
 
+    def replicates(
+        self,
+        test_sets: Sequence[str] = (),
+        *,
+        profile: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        apart_from: Sequence[str] = (),
+        limit: int = 100,
+        alpha: float = 0.05,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """Configurations × test sets over their seeds, the best first: mean, sd, and tests across seeds against the best.
+
+        Runs of one experiment are one configuration when their configs differ in the seed alone (a key `seed`,
+        `random_seed`, …, or the tag `seed`). What has a single seed is marked.
+
+        apart_from  config keys that may differ as well, such as output_dir
+        """
+        from .scores import replicates
+
+        query = {
+            "test_set": [*test_sets],
+            "profile": profile,
+            "filter": filter,
+            "apart_from": [apart_from] if isinstance(apart_from, str) else [*apart_from],
+            "limit": limit,
+            "alpha": alpha,
+        }
+        return replicates(self.api(), as_of, **query)
+
     def breakdown(
         self,
         evaluation: Evaluation | UUID | str | Sequence[Evaluation | UUID | str],
@@ -139,14 +169,54 @@ class Questions:
         """
         from .scores import breakdown
 
-        given = (
-            evaluation
-            if isinstance(evaluation, Sequence) and not isinstance(evaluation, str)
-            else [evaluation]
-        )
         factors = [by] if isinstance(by, str) else by
         query = {"profile": profile, "order": order, "intervals": intervals}
-        return breakdown(self.api(), [identity(each) for each in given], factors, as_of, **query)
+        return breakdown(self.api(), identities(evaluation), factors, as_of, **query)
+
+    def utterances(
+        self,
+        evaluation: Evaluation | UUID | str,
+        *,
+        search: str | None = None,
+        where: str | Sequence[str] = (),
+        order: str = "errors",
+        decoded: bool = True,
+        profile: str | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """The utterances of an evaluation, what was recognised, and the errors; up to 1,000, from `skip` on.
+
+        search   in id, reference or hypothesis; where: groups, such as "speaker=1272" or "condition.snr=5"
+        order    errors, rate or list
+        decoded  with what was logged besides the text: n-best, confidences and times of tokens, latencies, the attention
+                 plot's artifact
+        """
+        from .scores import utterances
+
+        query = {
+            "search": search,
+            "where": [where] if isinstance(where, str) else [*where],
+            "order": order,
+            "decoded": decoded,
+            "profile": profile,
+            "limit": limit,
+            "skip": skip,
+        }
+        return utterances(self.api(), identity(evaluation), as_of, **query)
+
+    def latency(
+        self,
+        evaluations: Evaluation | UUID | str | Sequence[Evaluation | UUID | str],
+        *,
+        profile: str | None = None,
+        as_of: AsOf = None,
+    ) -> Frame[Row]:
+        """Decoding time, RTF and streaming latency by its parts (mean and quantiles), and what they were measured on."""
+        from .scores import latency
+
+        return latency(self.api(), identities(evaluations), as_of, profile=profile)
 
     def flips(
         self,
@@ -158,7 +228,12 @@ class Questions:
         limit: int = 50,
         as_of: AsOf = None,
     ) -> Frame[Row]:
-        """Utterances on which two evaluations differ; common: also where only some references are the same."""
+        """Utterances on which two evaluations differ.
+
+        common  only the utterances that both have recognised, on the same reference; as in significance
+
+        Raises TrackerError (status 409) where the references differ: it says how.
+        """
         from .scores import flips
 
         query = {"profile": profile, "common": common, "limit": limit}
@@ -292,3 +367,9 @@ class Questions:
 def identity(subject: Any) -> str:
     """The id of a run or experiment, or what is one already."""
     return str(getattr(subject, "id", subject))
+
+
+def identities(subjects: Any) -> list[str]:
+    """The ids of one or several."""
+    several = isinstance(subjects, Sequence) and not isinstance(subjects, str)
+    return [identity(each) for each in (subjects if several else [subjects])]

@@ -21,10 +21,21 @@ def evaluations(api: ApiClient, as_of: AsOf, **query: Any) -> Frame[Row]:
 def scores(api: ApiClient, as_of: AsOf, **query: Any) -> Frame[Row]:
     """Systems by their scores, the best first; frames show a cell as test_set.rate and so on."""
     answer = api.get("/api/v1/scores", {**query, "as_of": sent(as_of)})
-    rows = [{**row, "cells": None, **row["cells"]} for row in answer["systems"]]
-    for row in rows:
-        del row["cells"]
-    return Frame(rows, answer["vector"])
+    return _board(answer["systems"], answer["vector"])
+
+
+def replicates(api: ApiClient, as_of: AsOf, **query: Any) -> Frame[Row]:
+    """Configurations by the scores of their seeds, the best first; frames show a cell as test_set.mean and so on."""
+    answer = api.get("/api/v1/replicates", {**query, "as_of": sent(as_of)})
+    return _board(answer["configurations"], answer["vector"])
+
+
+def _board(rows: Sequence[Row], vector: str) -> Frame[Row]:
+    """Each cell as a column."""
+    shown = [{**row, **row["cells"]} for row in rows]
+    for row in shown:
+        row.pop("cells")
+    return Frame(shown, vector)
 
 
 def breakdown(
@@ -38,6 +49,18 @@ def breakdown(
         for row in answer["groups"]
     ]
     return Frame(rows, answer["vector"])
+
+
+def utterances(api: ApiClient, evaluation: str, as_of: AsOf, **query: Any) -> Frame[Row]:
+    """Utterances of one evaluation, in the order asked for."""
+    answer = api.get(f"/api/v1/evaluations/{evaluation}/utterances", {**query, "as_of": sent(as_of)})
+    return Frame(answer["utterances"], answer["vector"])
+
+
+def latency(api: ApiClient, evaluation_ids: Sequence[str], as_of: AsOf, **query: Any) -> Frame[Row]:
+    """Decoding speed and streaming latency, a row for each evaluation."""
+    answer = api.get("/api/v1/latency", {"evaluation": list(evaluation_ids), **query, "as_of": sent(as_of)})
+    return Frame(answer["systems"], answer["vector"])
 
 
 def flips(api: ApiClient, a: str, b: str, as_of: AsOf, **query: Any) -> Frame[Row]:

@@ -68,6 +68,7 @@ FIGURES = {
         Figure("bootstrap", "10,000 draws over 100,000 utterances", "s", 1),
         Figure("rescore_basic", "1,000,000 utterances scored again, basic normaliser, queryable", "s", 30),
         Figure("rescore_english", "the same with Whisper's English normaliser, cold", "s", 90),
+        Figure("rescore_english_warm", "the same, by a profile whose normaliser knows the words", "s", 90),
         Figure("score_board", "board of 10,000 runs × 10 sets over HTTP, p50", "ms", 50),
         Figure("breakdown", "100,000 utterances by speaker and condition over HTTP, p50", "ms", 50),
         Figure("flips", "flips between two systems on 100,000 utterances over HTTP, p50", "ms", 100),
@@ -102,7 +103,10 @@ class Results:
     versions: list[str] = field(default_factory=list)
 
     def add(self, subject: str, figures: dict[str, float]) -> None:
-        self.values.setdefault(subject, {}).update(figures)
+        """`figure@library` is what a bench of ours measured of a library beside itself: that library's."""
+        for key, value in figures.items():
+            figure, _, library = key.partition("@")
+            self.values.setdefault(library or subject, {})[figure] = value
 
     def best_peer(self, figure: Figure) -> tuple[str, float] | None:
         """The peer that does best at a figure, if one was measured."""

@@ -102,21 +102,23 @@ def disorder(dice: random.Random, messages: list[Message], copies: int = 3) -> l
     return deck
 
 
-async def append(settings: Settings, messages: list[Message], workspace: str = "default") -> None:
+async def append(
+    settings: Settings, messages: list[Message], workspace: str = "default", *, topic: str = TOPIC
+) -> None:
     """Straight into the topic, past the gateway."""
     headers = stamp("key:test", workspace)
     async with kafka_producer(settings) as producer:
-        sent = [await producer.send(TOPIC, record, key=key, headers=headers) for key, record in messages]
+        sent = [await producer.send(topic, record, key=key, headers=headers) for key, record in messages]
         for each in sent:
             await each
 
 
-async def read_log(settings: Settings, start: int = 0) -> list[Incoming]:
+async def read_log(settings: Settings, start: int = 0, *, topic: str = TOPIC) -> list[Incoming]:
     """Every record of the topic, from an offset on in each partition; a partition's in order."""
-    async with kafka_consumer(settings, TOPIC) as consumer:
+    async with kafka_consumer(settings, topic) as consumer:
         ends = await consumer.end_offsets(consumer.assignment())
     vector = {place.partition: Span(start, end - 1) for place, end in ends.items() if end > start}
-    return [record async for record in fetch(settings, TOPIC, vector)] if vector else []
+    return [record async for record in fetch(settings, topic, vector)] if vector else []
 
 
 @asynccontextmanager
@@ -131,9 +133,9 @@ async def open_sink(settings: Settings, version: int) -> AsyncIterator[tuple[Met
         await sink.close()
 
 
-async def create_tables(settings: Settings, version: int) -> None:
+async def create_tables(settings: Settings, version: int, projection: str = "metrics") -> None:
     async with postgres_pool(settings) as pool, clickhouse(settings) as client:
-        await create_projection(pool, client, "metrics", version)
+        await create_projection(pool, client, projection, version)
 
 
 async def write_all(settings: Settings, version: int, dice: random.Random) -> None:
@@ -207,24 +209,26 @@ async def check(settings: Settings, version: int) -> Oracle:
 
 
 async def start_worker(
-    environment: Mapping[str, str], version: int, instance: str
+    environment: Mapping[str, str], version: int, instance: str, projection: str = "metrics"
 ) -> asyncio.subprocess.Process:
     """The worker of a version as a process of its own."""
     command = [
         sys.executable,
         "-m",
         "speech_experiment_consumers",
-        f"metrics:{version}",
+        f"{projection}:{version}",
         "--instance",
         instance,
     ]
     return await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment})
 
 
-async def wait_for(settings: Settings, version: int, records: int, seconds: float = 90) -> None:
+async def wait_for(
+    settings: Settings, version: int, records: int, seconds: float = 90, *, projection: str = "metrics"
+) -> None:
     """Until the projection has passed so many records."""
     deadline = time.monotonic() + seconds
-    query = f"select coalesce(sum(next_offset), 0) from metrics_v{version}.positions"
+    query = f"select coalesce(sum(next_offset), 0) from {projection}_v{version}.positions"
     async with postgres_pool(settings) as pool:
         while (passed := int(await pool.fetchval(query))) < records:
             assert time.monotonic() < deadline, f"passed {passed} of {records} records"

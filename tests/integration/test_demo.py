@@ -142,6 +142,14 @@ def test_the_server_counts_what_two_systems_recognised_in_noise(answer: Answer, 
         assert mine["none"] < mine["room"]
         assert mine["none"] < mine["babble 20 dB"] < mine["babble 10 dB"]
     assert "Robustness, counted by the server" in answer["said"]
+    assert [each["test_set"] for each in answer["significance"]] == list(NOISY_SETS)
+    for each in answer["significance"]:
+        assert [row["run_id"] for row in each["systems"]] == [
+            system["run_id"] for system in answer["systems"]
+        ]
+        other = each["systems"][1]["difference"]
+        assert other["interval"]["low"] <= other["difference"] <= other["interval"]["high"]
+    assert "really another system than" in answer["said"]
 
 
 def test_everything_was_delivered(answer: Answer, get: Get) -> None:

@@ -6,18 +6,12 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from speech_experiment_consumers.clickhouse_points import token
-from speech_experiment_infra.embedded.kafka import USER, Broker
-from speech_experiment_infra.embedded.processes import free_ports, spawn
-from speech_experiment_infra.paths import cache_dir
 from speech_experiment_infra.settings import Settings
-from speech_experiment_infra.topics import ensure_topics
-from tests.conftest import RunningStack
+from tests.integration.conftest import PARTITIONS
 from tests.integration.metrics_log import (
     Run,
     append,
@@ -31,35 +25,6 @@ from tests.integration.metrics_log import (
 )
 
 pytestmark = pytest.mark.stack
-
-PARTITIONS = 3
-
-
-@pytest.fixture(scope="module")
-async def wide(
-    stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[Settings, dict[str, str]]]:
-    """A broker whose topics have three partitions, beside the stack's databases; settings and environment."""
-    folder: Path = tmp_path_factory.mktemp("kafka")
-    port, controller = free_ports(2)
-    broker = Broker(folder, port, controller, "secret", "4L6g3nShT-eMCtK--X86sw")
-    broker.prepare(cache_dir(), print)
-    process = spawn(broker.command(cache_dir()), folder / "kafka.log")
-    changes = {
-        "kafka_bootstrap": broker.bootstrap,
-        "kafka_username": USER,
-        "kafka_password": "secret",
-        "partitions": PARTITIONS,
-    }
-    settings = stack.settings.model_copy(update=changes)
-    names = {f"SPEECH_TRACKER_SERVER_{name.upper()}": str(value) for name, value in changes.items()}
-    try:
-        await ensure_topics(settings)
-        path = stack.data_dir / "settings.json"
-        yield settings, names | {"SPEECH_TRACKER_SERVER_SETTINGS": str(path)}
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
 
 
 async def test_one_batch_over_all_partitions(wide: tuple[Settings, dict[str, str]]) -> None:

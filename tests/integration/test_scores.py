@@ -240,7 +240,9 @@ def test_systems_differ_or_tie_with_the_best(client: Client, stack: RunningStack
     systems = answer["systems"]
     assert [each["run"].rsplit("-", 1)[1] for each in systems] == list(wrong)
     assert [(each["best"], each["tied"]) for each in systems] == [(True, True), (False, True), (False, False)]
-    assert (answer["drawn"], answer["speakers"], answer["warnings"]) == ("speakers", 24, [])
+    assert (answer["drawn"], answer["speakers"]) == ("speakers", 24)
+    (single,) = answer["warnings"]
+    assert single.startswith("single seed: ")
     assert answer["against"] == systems[0]["evaluation"]
     assert systems[0]["difference"] is None
     bad = systems[2]["difference"]
@@ -275,6 +277,73 @@ def test_systems_differ_or_tie_with_the_best(client: Client, stack: RunningStack
     assert "= " in told.stdout
     assert "not shown to differ from the best, α = 0.05" in " ".join(told.stdout.split())
     for run in runs.values():
+        run.finish()
+
+
+def test_seeds_of_one_configuration_are_replicates(client: Client, stack: RunningStack) -> None:
+    name = a_name()
+    ids = many(client, name, speakers=4)
+    experiment = client.create_experiment(name)
+    seeds: dict[tuple[str, int], Run] = {}
+    for size, errors in {"small": (40, 42, 44), "large": (20, 21, 22)}.items():
+        for seed, wrong in enumerate(errors):
+            run = seeds[size, seed] = experiment.start_run(f"{size}-{seed}")
+            run.log_config(
+                {"model": {"size": size}, "train": {"random_seed": seed}, "out": f"exp/{size}{seed}"}
+            )
+            spoilt = f"{'no ' * wrong}{SAID} {ids[0][-1]}"
+            run.log_evaluation(
+                name, {each: spoilt if each == ids[0] else f"{SAID} {each[-1]}" for each in ids}
+            )
+    alone = client.start_run("alone", tags={"seed": "1"})
+    evaluation = alone.log_evaluation(name, {each: f"{SAID} {each[-1]}" for each in ids})
+    assert all(each.flush("queryable", timeout=60) for each in (*seeds.values(), alone))
+
+    def configurations(**query: Any) -> dict[str, Any]:
+        return {row["run"].split("-")[0]: row for row in client.replicates([name], **query)}
+
+    assert [len(row["runs"]) for row in client.replicates([name])] == [1] * 7  # `out` differs
+    found = configurations(apart_from="out")
+    tokens = 10 * len(ids)
+    small, large = found["small"][name], found["large"][name]
+    assert [len(row["runs"]) for row in found.values()] == [1, 3, 3]
+    assert small["mean"] == pytest.approx(42 / tokens)
+    assert small["sd"] == pytest.approx(2 / tokens)
+    assert [each["seed"] for each in large["scores"]] == ["0", "1", "2"]
+    assert (small["single_seed"], small["coverage"]) == (False, 1.0)
+    assert (found["alone"][name]["best"], found["alone"][name]["single_seed"]) == (True, True)
+    assert (small["p"], small["tied"]) == (None, None)  # nothing can be said against a single seed
+    both = configurations(apart_from="out", filter=f"experiment = '{name}'")
+    assert both["large"][name]["best"]
+    assert both["small"][name]["tied"] is False
+    assert both["small"][name]["p"] < 0.001
+    vector = client.replicates([name]).vector
+    again = experiment.start_run("large-2 again")
+    again.log_config({"model": {"size": "large"}, "train": {"random_seed": 2}, "out": "exp/large2"})
+    again.log_evaluation(name, {each: f"{SAID} {each[-1]}" for each in ids})
+    for run in seeds.values():
+        run.log_config({"out": "exp"})
+    again.log_config({"out": "exp"})
+    assert all(each.flush("queryable", timeout=60) for each in (*seeds.values(), again))
+    newer = configurations()["large"]
+    assert newer[name]["mean"] == pytest.approx((20 + 21) / 3 / tokens)  # the newest run of a seed counts
+    assert configurations(apart_from="out", as_of=vector)["large"] == found["large"]
+    answer = client.significance([seeds["small", 0], seeds["large", 0], evaluation], test_set=name)
+    across = [each["across_seeds"] for each in answer["systems"]]
+    assert [(each["seeds"], each["single_seed"]) for each in across] == [(3, False), (3, False), (1, True)]
+    assert across[0]["mean"] == pytest.approx(42 / tokens)
+    assert any("single seed: alone" in each for each in answer["warnings"])
+    against = client.significance([seeds["large", 0], seeds["small", 0]], test_set=name, against="first")
+    assert against["systems"][1]["difference"]["welch"]["p"] < 0.05
+    same = client.significance([seeds["small", 0], seeds["small", 1]], test_set=name)
+    assert any("one configuration" in each for each in same["warnings"])
+    frame = client.scores([name], intervals=True)
+    assert {row["run"]: row["seeds"] for row in frame}["large-1"] == 3
+    server = {"SPEECH_TRACKER_URL": stack.url, "SPEECH_TRACKER_API_KEY": stack.key}
+    told = speech_tracker("replicates", "-t", name, **server)
+    assert "(3)" in told.stdout
+    assert "¹" in told.stdout
+    for run in (*seeds.values(), alone, again):
         run.finish()
 
 
@@ -350,6 +419,26 @@ def test_only_like_is_tested_against_like(client: Client) -> None:
     assert [each["differs"] for each in halves["systems"]] == [[], ["coverage"]]
     assert any("common=true" in warning for warning in halves["warnings"])
     assert any("2 speakers are few" in warning for warning in halves["warnings"])
+    # Flips mean the same by it: what both have recognised, with the coverage stated.
+    for systems in ([one, own], [one, part], [part, one]):
+        flips = client.api().get(
+            "/api/v1/flips", {"a": str(systems[0].id), "b": str(systems[1].id), "common": True}
+        )
+        same = client.significance(systems, common=True)
+        assert (flips["utterances"], flips["listed"]) == (same["utterances"], same["listed"])
+        assert [flips["rate_a"], flips["rate_b"]] == [each["rate"] for each in same["systems"]]
+        assert (flips["common"], flips["differs"]) == (True, [])
+        assert flips["covered_a"] == flips["covered_b"] == flips["utterances"]
+    flips = client.api().get("/api/v1/flips", {"a": str(one.id), "b": str(part.id)})
+    assert [flips[name] for name in ("utterances", "covered_a", "covered_b", "differs")] == [
+        4,
+        4,
+        2,
+        ["coverage"],
+    ]
+    assert [flips["rate_a"], flips["rate_b"]] == [each["rate"] for each in halves["systems"]]
+    with pytest.raises(TrackerError, match="references differ"):
+        client.flips(one, own)
     with pytest.raises(TrackerError, match="speech-tracker rescore --profile never"):
         client.significance([one, part], profile="never")
     for asked, told in (
@@ -364,6 +453,72 @@ def test_only_like_is_tested_against_like(client: Client) -> None:
             client.significance(**asked)
     for run in runs:
         run.finish()
+
+
+def test_all_that_was_logged_of_a_recognition_can_be_asked_for(client: Client, stack: RunningStack) -> None:
+    name = a_name()
+    register(client, name)
+    run = client.start_run("streaming")
+    timing = {"device": "H200", "batch_size": 1, "includes_io": False}
+    with run.log_evaluation(name, timing=timing) as evaluation:
+        for place, (utterance, text) in enumerate(HYPOTHESES.items()):
+            if utterance == "b-2":
+                continue
+            evaluation.log(
+                utterance,
+                text,
+                decode_seconds=0.5 * (place + 1),
+                first_partial=0.1,
+                final=0.2 + place,
+                emission=None if place else 0.05,
+                nbest=["the cat", ("a cat", -4.5)] if not place else None,
+                confidences=[0.5, 1.0] if not place else None,
+                token_times=[(0.0, 0.25), (0.25, 0.5)] if not place else None,
+                attention="att/a-1.json" if not place else None,
+            )
+    run.log_json("att/a-1.json", {"layer": 1})
+    assert run.flush("queryable", timeout=60)
+    rows = client.utterances(evaluation, order="list")
+    assert [each["utterance"] for each in rows] == [*HYPOTHESES]
+    first, second, _, missing = (each["decoded"] for each in rows)
+    assert first["nbest"] == [{"text": "the cat", "score": None}, {"text": "a cat", "score": -4.5}]
+    assert (first["confidences"], first["token_times"]) == ([0.5, 1.0], [[0.0, 0.25], [0.25, 0.5]])
+    assert [first[part] for part in ("decode_seconds", "first_partial", "final", "emission")] == [
+        0.5,
+        0.1,
+        0.2,
+        0.05,
+    ]
+    (artifact,) = client.get_run(run).artifacts()
+    assert (first["attention"], first["attention_artifact"]) == ("att/a-1.json", artifact["id"])
+    assert (second["nbest"], second["emission"], second["attention_artifact"]) == ([], None, None)
+    assert missing is None
+    assert "decoded" not in client.utterances(evaluation, decoded=False)[0]
+    (row,) = client.latency(evaluation)
+    assert (row["timing"], row["timed"], row["coverage"]) == (timing, 3, 0.75)
+    assert (row["rtf"], row["rtfx"]) == (0.5, 2.0)  # 3 s of 6 s of audio
+    assert (row["decode"]["p50"], row["decode"]["max"], row["final"]["utterances"]) == (1.0, 1.5, 3)
+    assert row["emission"] == {name: 1 if name == "utterances" else 0.05 for name in row["emission"]}
+    cell = client.scores([name])[0][name]
+    assert (cell["rtf"], cell["rtfx"], cell["timing"]) == (0.5, 2.0, timing)
+    other = client.start_run("elsewhere")
+    slower = other.log_evaluation(name, HYPOTHESES, timing=timing | {"device": "CPU"})
+    assert other.flush("queryable", timeout=60)
+    both = client.api().get("/api/v1/latency", {"evaluation": [str(evaluation.id), str(slower.id)]})
+    assert both["differs"] == ["device"]
+    assert both["systems"][1]["decode"] is None
+    for bad in ("no id", None):
+        with pytest.raises(TrackerError, match="evaluation"):
+            client.latency(bad or [])
+    assert client.utterances(evaluation, order="list", as_of=rows.vector).rows == rows.rows
+    server = {"SPEECH_TRACKER_URL": stack.url, "SPEECH_TRACKER_API_KEY": stack.key}
+    told = speech_tracker("utterances", str(evaluation.id), "--decoded", **server).stdout
+    assert all(each in told for each in ("3. best: a cat  -4.5", "0.50 1.00", "0.25–0.50", "att/a-1.json"))
+    told = speech_tracker("latency", str(evaluation.id), str(slower.id), **server)
+    assert "device=H200" in " ".join(told.stdout.split())
+    assert "device differ" in told.stderr
+    for each in (run, other):
+        each.finish()
 
 
 def test_confusions_add_up_to_the_errors(client: Client, stack: RunningStack) -> None:
@@ -422,9 +577,8 @@ def test_a_decoding_that_was_perhaps_chosen_on_its_set_is_marked(client: Client)
     assert marks == {"tuned": True, "plain": False}
     assert [row["tuned_here"] for row in client.evaluations(tuned)] == [True, True]
     answer = client.significance([evaluations[1], other])
-    assert (
-        f"tuned was decoded in 2 ways on {name}, and no two of them on another set" in answer["warnings"][-1]
-    )
+    told = f"tuned was decoded in 2 ways on {name}, and no two of them on another set"
+    assert any(told in each for each in answer["warnings"])
     for beam in (1, 10):
         tuned.log_evaluation(dev, HYPOTHESES, decoding={"beam": beam})
     assert tuned.flush("queryable", timeout=60)
@@ -507,11 +661,56 @@ def test_a_bad_evaluation_names_the_place(client: Client) -> None:
     run = client.start_run("careless")
     with pytest.raises(TrackerError, match="2 hypotheses, but 3 ids"):
         run.log_evaluation("x", ["a", "b"], ids=["1", "2", "3"])
+    with pytest.raises(TrackerError, match="2 hypotheses, but 3 references"):
+        run.log_evaluation("x", ["a", "b"], ["a", "b", "c"], ids=["1", "2"])
     with run.log_evaluation("x") as evaluation:
         with pytest.raises(TrackerError, match="hypothesis of utterance 'u' is None"):
             evaluation.log("u", None)  # type: ignore[arg-type]
         with pytest.raises(TrackerError, match="decode_seconds of utterance 'u' is -1 s"):
             evaluation.log("u", "text", decode_seconds=-1)
+        with pytest.raises(TrackerError, match=r"duration of utterance 'u' is -0\.5 s"):
+            evaluation.log("u", "text", duration=-0.5)
+        with pytest.raises(TrackerError, match="hypothesis of utterance 'u' has 1,000,000 characters"):
+            evaluation.log("u", "x" * 1_000_000)
+        with pytest.raises(
+            TrackerError, match="hypothesis of utterance 'u' is not valid Unicode at character 1"
+        ):
+            evaluation.log("u", "x\udce9")
+        with pytest.raises(TrackerError, match=r"utterance 'u': .*nbest: texts or"):
+            evaluation.log("u", "text", nbest=[("a", 1, 2)])
+    run.finish()
+
+
+def test_what_is_wrong_with_a_file_is_told_with_its_line(client: Client, tmp_path: Path) -> None:
+    run = client.start_run("careless")
+    files = {
+        "latin.trn": ("hello (a-1)\ncaf\u00e9 (a-2)\n".encode("latin-1"), "latin.trn:2"),
+        "picture.trn": (b"\x89PNG\r\n\x1a\n\x00\x00", "picture.trn"),
+        "empty.trn": (b"", "empty.trn"),
+    }
+    for name, (content, place) in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(TrackerError, match=place):
+            run.log_evaluation("x", tmp_path / name)
+        with pytest.raises(TrackerError, match=place):
+            client.register_test_set(a_name(), tmp_path / name)
+    run.finish()
+
+
+def test_an_evaluation_of_nothing_and_repeated_utterances_are_kept_and_flagged(client: Client) -> None:
+    name = a_name()
+    register(client, name)
+    run = client.start_run("careless")
+    run.log_evaluation(name, {}, name="nothing")
+    run.log_evaluation(name, [("a-2", "hello world"), ("a-2", "hello"), ("zzz", "x"), ("zzz", "y")])
+    repeated, nothing = scored(client, run)
+    assert (nothing["state"], nothing["hypotheses"]) == ("complete", 0)
+    assert (nothing["score"]["coverage"], nothing["score"]["deletions"]) == (0.0, 15)
+    assert repeated["hypotheses"] == 4
+    flags = repeated["score"]["flags"]
+    assert (flags["repeated"], flags["unknown"]) == (1, 2)
+    assert flags["examples"] == {"repeated": ["a-2"], "unknown": ["zzz", "zzz"]}
+    assert (repeated["score"]["covered"], repeated["score"]["hits"]) == (1, 2)  # the first of them counts
     run.finish()
 
 

@@ -20,7 +20,7 @@ from .evaluations import evaluation_at, evaluation_ids
 from .packed import Scored, hypotheses_of, languages_of, names_of, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
 from .scored import PROFILE, Seen, rate, seen
-from .together import shared_places
+from .together import places_in
 
 routes = Routes("flips")
 MAX_ROWS, DEFAULT_ROWS = 1_000, 50
@@ -49,6 +49,10 @@ class Flip(msgspec.Struct):
 class Flips(msgspec.Struct, kw_only=True):
     """Over the utterances that both are scored on.
 
+    common       only those that both have recognised, on the same reference; else a missing hypothesis is what the
+                 profile makes of it
+    listed       utterances that the list of a has
+    covered_a, covered_b  how many of those compared have a hypothesis; differs: coverage, where these are not all
     better, worse, alike  utterances on which b has fewer, more, or as many errors
     fixed, broken         those that only b, or only a, has all right
     rate_a, rate_b        error rates over these utterances
@@ -59,6 +63,11 @@ class Flips(msgspec.Struct, kw_only=True):
     unit: str | None
     a: UUID
     b: UUID
+    common: bool
+    listed: int
+    covered_a: int
+    covered_b: int
+    differs: list[str]
     utterances: int
     better: int
     worse: int
@@ -110,7 +119,9 @@ class Alignment(msgspec.Struct, kw_only=True):
         Param("a", "an evaluation", required=True),
         Param("b", "the evaluation that is compared with it", required=True),
         Param(
-            "common", "only utterances that both have, where their references differ (default false)", bool
+            "common",
+            "only the utterances that both have recognised, on the same reference (default false)",
+            bool,
         ),
         Param("order", "change (the largest first, default), better, worse"),
         Param("limit", f"utterances shown, up to {MAX_ROWS} (default {DEFAULT_ROWS})", int),
@@ -129,7 +140,10 @@ async def _flips(read: Reading) -> dict[str, Any]:
     limit = integer(read.request, "limit", DEFAULT_ROWS, 1, MAX_ROWS)
     sight = await seen(read)
     a, b = [await _scored(read, identity(parameters.get(side, ""), side), sight) for side in ("a", "b")]
-    mine, yours = await _common(read, a, b, common=flag(read.request, "common"))
+    common = flag(read.request, "common")
+    mine, yours = await places_in(read, (a, b), common=common)
+    covered = int((a.columns.rows[mine] >= 0).sum()), int((b.columns.rows[yours] >= 0).sum())
+    compared = len(mine)
     both = a.columns.counted[mine] & b.columns.counted[yours]
     mine, yours = mine[both], yours[both]
     errors = a.errors[mine], b.errors[yours]
@@ -144,6 +158,11 @@ async def _flips(read: Reading) -> dict[str, Any]:
         "unit": sight.unit,
         "a": a.row["id"],
         "b": b.row["id"],
+        "common": common,
+        "listed": len(a.columns.rows),
+        "covered_a": covered[0],
+        "covered_b": covered[1],
+        "differs": ["coverage"] if covered[0] != covered[1] or covered[0] < compared else [],
         "utterances": len(mine),
         "better": int((change < 0).sum()),
         "worse": int((change > 0).sum()),
@@ -159,31 +178,6 @@ async def _flips(read: Reading) -> dict[str, Any]:
 
 async def _scored(read: Reading, wanted: UUID, sight: Seen) -> Scored:
     return await scored_utterances(read, await evaluation_at(read, wanted, sight), sight)
-
-
-async def _common(
-    read: Reading, a: Scored, b: Scored, *, common: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions in both lists of the utterances that are compared; Problem 409 where the lists are not the same."""
-    places = await shared_places(read, (a, b), common=common)
-    if places is None:
-        raise _not_comparable(a, b)
-    mine, yours = places
-    if not len(mine):
-        raise Problem(
-            409, "not_comparable", "the two evaluations have no utterance with the same reference in common"
-        )
-    return mine, yours
-
-
-def _not_comparable(a: Scored, b: Scored) -> Problem:
-    told = " and ".join(
-        f"{side} on {each.row['test_set_name']!r} "
-        + ("with references of its own" if each.row["own"] else f"revision {each.row['number']}")
-        for side, each in (("a", a), ("b", b))
-    )
-    detail = f"the references differ: {told}; compare the common utterances only with common=true"
-    return Problem(409, "not_comparable", detail, extra={"differs": ["references"]})
 
 
 def _ordered(change: NDArray[np.int64], order: str) -> NDArray[np.int64]:

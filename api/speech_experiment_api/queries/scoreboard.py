@@ -11,8 +11,9 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..params import flag, integer, test_sets
+from ..params import flag, integer
 from ..routing import Param, Routes
+from .boards import BOARD_PARAMS, ScoredSet, board_of, rows_of
 from .certainties import (
     ALPHA_PARAM,
     MAX_CELLS,
@@ -23,18 +24,14 @@ from .certainties import (
     alpha_of,
     certainties_of,
 )
-from .languages import Registered, by_language, columns_of, registered_sets
-from .needs import needs_of
-from .plans import Planner
-from .reading import Reading, filter_problem, reading
-from .runs import FILTER_PARAMS, question_of
-from .scored import PROFILE, Seen, rate, seen, speed
-from .sql import Binder
-from .standings import Standing, Standings, standings_of
-from .syntax import FilterError
+from .configurations import seeds_of_systems
+from .languages import by_language, columns_of
+from .reading import Reading, reading
+from .scored import Seen, rate, speed
+from .standings import Standing, Standings
 
 routes = Routes("scores")
-MAX_ROWS, DEFAULT_ROWS, MAX_SETS = 1_000, 100, 50
+MAX_ROWS, DEFAULT_ROWS = 1_000, 100
 
 
 class Cell(msgspec.Struct, kw_only=True):
@@ -42,6 +39,8 @@ class Cell(msgspec.Struct, kw_only=True):
 
     differs  what makes the number incomparable with the column's: references (another version of them), coverage
              (utterances are missing), refused (no number: the profile forbids it)
+    rtf, rtfx  decoding time per audio time, and its inverse; timing: what they were measured on: device, batch_size,
+               includes_io, …
     tuned_here  the run was decoded on this set in several ways, and no two of them were compared on another set: the rate of
                 a decoding that was chosen here is too good
     certainty  only where it was asked for, and null for a cell on other references than its column's
@@ -56,6 +55,8 @@ class Cell(msgspec.Struct, kw_only=True):
     mean_of_speakers: float | None
     speakers: int | None
     rtf: float | None
+    rtfx: float | None
+    timing: dict[str, Any]
     revision: int | None
     differs: list[str]
     tuned_here: bool
@@ -69,6 +70,8 @@ class System(msgspec.Struct, kw_only=True):
     by_language           mean of its rates on the sets of each language
     macro_over_languages  mean of these: each language counts the same, however many sets it has; null where no language
                           is known. missing_languages: how many of the board's it has no rate of
+    seeds                 runs of its configuration with other seeds and itself, as many as are on the references of a
+                          column; 1: what is claimed of it holds for one model. Only with intervals; see /replicates
     """
 
     run_id: UUID
@@ -81,21 +84,7 @@ class System(msgspec.Struct, kw_only=True):
     by_language: dict[str, float]
     macro_over_languages: float | None
     missing_languages: int
-
-
-class ScoredSet(msgspec.Struct, kw_only=True):
-    """A column: the references that most systems were scored on.
-
-    registered  whether these are a revision of a registered set; references: digest of ids and texts
-    language    of the registered set, else of most evaluations on it
-    """
-
-    test_set: str
-    language: str | None
-    registered: bool
-    revision: int | None
-    references: str | None
-    systems: int
+    seeds: int | None = None
 
 
 class Scoreboard(msgspec.Struct, kw_only=True):
@@ -117,9 +106,7 @@ class Scoreboard(msgspec.Struct, kw_only=True):
     access="viewer",
     response=Scoreboard,
     params=[
-        Param("test_set", "may be given several times (default: those with most systems)", many=True),
-        PROFILE,
-        *FILTER_PARAMS,
+        *BOARD_PARAMS,
         Param(
             "intervals",
             f"how sure each cell is, and which ones tie with the best of their column; of up to {MAX_CELLS} cells with "
@@ -138,23 +125,21 @@ async def scoreboard(request: Request) -> Response:
 
 async def _board(read: Reading) -> dict[str, Any]:
     limit = integer(read.request, "limit", DEFAULT_ROWS, 1, MAX_ROWS)
-    sight = await seen(read)
-    try:
-        await read.world.fields(needs_of(question_of(read).query))
-        hashes = await _runs(read)
-    except FilterError as error:
-        raise filter_problem(error, "filter") from None
-    standings = await standings_of(read, sight)
-    below = list(read.vector.below("evaluations").values())
-    registered = await registered_sets(read)
-    standing = standings.at(below, {name: each.number for name, each in registered.items()}, hashes)
-    columns = _columns(standings, standing, registered, test_sets(read.request, MAX_SETS))
+    board = await board_of(read)
+    sight, standings, standing, columns = board
     best = _best(standings, standing, [each["test_set"] for each in columns], limit)
     by_name = {each["test_set"]: each for each in columns}
-    systems = _systems(await _rows(read, sight, best), best, by_name)
+    systems = _systems(
+        await rows_of(read, sight, [each for system in best for each in system.evaluations.values()]),
+        best,
+        by_name,
+    )
     answer = {"profile": sight.profile, "unit": sight.unit, "test_sets": columns, "systems": systems}
     if not flag(read.request, "intervals"):
         return answer
+    seeds = await seeds_of_systems(read, board)
+    for system in systems:
+        system["seeds"] = seeds.get((system["run_id"], system["decoding"]), 1)
     return answer | await _sure(read, sight, _leaders(standings, standing, by_name), systems)
 
 
@@ -197,44 +182,6 @@ async def _sure(
     return {"alpha": alpha, **STATED, "warnings": said}
 
 
-async def _runs(read: Reading) -> list[int]:
-    """Hashes of the runs that the question takes."""
-    bind = Binder()
-    conditions = Planner(read.tables, question_of(read)).conditions(bind, probing=False)
-    sql = f"select array_agg(r.hash) as hashes from {read.tables.metadata}.runs r where {conditions}"
-    return (await read.fetch(sql, *bind.values))[0]["hashes"] or []
-
-
-def _columns(
-    standings: Standings, standing: Standing, registered: Mapping[str, Registered], wanted: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The sets that are asked for, else those with most systems, by name."""
-    counts = (standing.row >= 0).sum(axis=0).tolist()
-    known = {name: number for name, number in standings.test_sets.numbers.items() if counts[number]}
-    most = sorted(known, key=lambda name: (-counts[known[name]], name))[:MAX_SETS]
-    return [
-        _column(standings, standing, name, known.get(name), registered.get(name))
-        for name in wanted or sorted(most)
-    ]
-
-
-def _column(
-    standings: Standings, standing: Standing, name: str, number: int | None, registered: Registered | None
-) -> dict[str, Any]:
-    """With a registered set's newest references, else the ones that most systems have."""
-    rows = np.zeros(0, np.int64) if number is None else standing.row[standing.row[:, number] >= 0, number]
-    versions = standings.references(rows)
-    first = max(versions, key=lambda each: (each[1], versions[each], each[0]), default=(None, 0))
-    return {
-        "test_set": name,
-        "language": registered.language if registered else standings.language(rows),
-        "registered": bool(first[1]),
-        "revision": first[1] or None,
-        "references": first[0],
-        "systems": len(rows),
-    }
-
-
 class _System(NamedTuple):
     """A row of the board. evaluations: (evaluation, revision) by test set; tuned: sets that its decoding may be chosen on."""
 
@@ -273,22 +220,6 @@ def _best(standings: Standings, standing: Standing, test_sets: Sequence[str], li
         )
         for system in order.tolist()
     ]
-
-
-async def _rows(read: Reading, sight: Seen, systems: Sequence[_System]) -> list[Any]:
-    """The scores of the systems' evaluations, and what their runs are called."""
-    chosen = [each for system in systems for each in system.evaluations.values()]
-    return await read.fetch(
-        "select s.evaluation, s.number, s.hits, s.substitutions, s.deletions, s.insertions, s.utterances, s.covered, "
-        "s.speakers, s.mean_of_speakers, s.audio_seconds, s.decode_seconds, s.digest, s.rate, s.refused, "
-        f"r.name as run, x.name as experiment from unnest($1::uuid[], $2::int[]) n (evaluation, number) "
-        f"join {read.tables.scores}.scores s on s.evaluation = n.evaluation and s.number = n.number and s.profile = $3 "
-        f"join {read.tables.metadata}.runs r on r.id = s.run_id "
-        f"left join {read.tables.metadata}.experiments x on x.id = r.experiment_id",
-        [evaluation for evaluation, _ in chosen],
-        [number for _, number in chosen],
-        sight.identity,
-    )
 
 
 def _systems(
@@ -335,7 +266,8 @@ def _cell(row: Any, column: dict[str, Any], *, tuned: bool) -> dict[str, Any]:
         "coverage": rate(row["covered"], row["utterances"]),
         "mean_of_speakers": row["mean_of_speakers"],
         "speakers": row["speakers"],
-        "rtf": speed(row["decode_seconds"], row["audio_seconds"])["rtf"],
+        **speed(row["decode_seconds"], row["audio_seconds"]),
+        "timing": msgspec.Raw(row["timing"].encode()),
         "revision": row["number"] or None,
         "differs": differs,
         "tuned_here": tuned,

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from speech_experiment_projections.scoring.comparing import Alignments, Compared, compare
 from speech_experiment_projections.scoring.intervals import DRAWS, LEVEL, Interval
+from speech_experiment_projections.scoring.replicates import compare_seeds, replicates
 from speech_experiment_projections.scoring.report import Difference
 from speech_experiment_projections.scoring.significance import Outcome
 
@@ -22,6 +23,7 @@ from ..problems import bad_request
 from ..routing import Param, Routes
 from .calculators import answered
 from .certainties import ALPHA_PARAM, alpha_of
+from .configurations import Seeds, seeds_of
 from .decodings import warnings_of
 from .packed import Scored
 from .reading import AS_OF, Reading
@@ -56,6 +58,7 @@ class SystemDifference(msgspec.Struct, kw_only=True):
     reduction    by how much of the other's rate this one is lower
     wilcoxon     over the speakers' rates, null when speakers are not known; mcnemar: exact, over utterances
     mapsswe      matched pairs, segments between two good words, sclite's alignment; null when there is too much to align
+    welch        of the configurations, over the rates of their seeds; null with a single seed of one of them
     """
 
     difference: float
@@ -67,6 +70,21 @@ class SystemDifference(msgspec.Struct, kw_only=True):
     mcnemar: TestOutcome
     wilcoxon: TestOutcome | None
     mapsswe: TestOutcome | None
+    welch: TestOutcome | None
+
+
+class AcrossSeeds(msgspec.Struct, kw_only=True):
+    """Rates of a system's configuration on the whole set, by the same decoding, one for each seed that was evaluated.
+
+    config       null where its run says no seed; sd: n - 1, null with one seed
+    single_seed  what is said of it holds for this model, and not for the configuration
+    """
+
+    config: str | None
+    seeds: int
+    mean: float
+    sd: float | None
+    single_seed: bool
 
 
 class ComparedSystem(msgspec.Struct, kw_only=True):
@@ -94,6 +112,7 @@ class ComparedSystem(msgspec.Struct, kw_only=True):
     tied: bool
     differs: list[str]
     difference: SystemDifference | None
+    across_seeds: AcrossSeeds | None
 
 
 class SignificanceAnswer(msgspec.Struct, kw_only=True):
@@ -101,7 +120,8 @@ class SignificanceAnswer(msgspec.Struct, kw_only=True):
 
     against     the evaluation that the others are compared with
     drawn       what the bootstrap draws: speakers, or utterances where not all speakers are known
-    utterances  that are compared; common: only those that all have recognised, on the same reference
+    utterances  that are compared, of those listed for the first; common: only those that all have recognised, on the
+                same reference
     level       of the intervals; alpha: of the ties; draws and seed: of the bootstrap
     """
 
@@ -115,6 +135,7 @@ class SignificanceAnswer(msgspec.Struct, kw_only=True):
     seed: int
     drawn: str | None
     utterances: int
+    listed: int
     speakers: int
     common: bool
     warnings: list[str]
@@ -160,16 +181,22 @@ async def _question(read: Reading) -> partial[dict[str, Any]]:
     parts = await systems_of(read, sight, MAX_SYSTEMS)
     places = await places_in(read, parts, common=common)
     segments = await segments_of(read, sight, parts, places)
-    said = [*await warnings_of(read, [part.row for part in parts]), *segments.warnings]
+    seeds = await seeds_of(read, sight, parts)
+    said = [
+        *await warnings_of(read, [part.row for part in parts]),
+        *segments.warnings,
+        *_of_seeds(parts, seeds),
+    ]
     head = {"profile": sight.profile, "unit": sight.unit, "common": common, "alpha": alpha}
     base = 0 if against == "first" else None
-    return partial(_answered, head, parts, places, segments.alignments, base, said)
+    return partial(_answered, head, parts, places, seeds, segments.alignments, base, said)
 
 
 def _answered(
     head: dict[str, Any],
     parts: Sequence[Scored],
     places: Sequence[Places],
+    seeds: Sequence[Seeds],
     alignments: Alignments | None,
     against: int | None,
     said: Sequence[str],
@@ -193,13 +220,29 @@ def _answered(
         "seed": SEED,
         "drawn": next((each.certainty.drawn for each in found if each.certainty), None),
         "utterances": len(places[0]),
+        "listed": len(parts[0].columns.rows),
         "speakers": found[0].totals.speakers,
         "warnings": [*_warnings(found, covered, len(places[0])), *said],
         "systems": [
-            _system(part, each, given, max(covered))
-            for part, each, given in zip(parts, found, covered, strict=True)
+            _system(part, each, given, max(covered), own, None if base is None else seeds[base])
+            for part, each, given, own in zip(parts, found, covered, seeds, strict=True)
         ],
     }
+
+
+def _of_seeds(parts: Sequence[Scored], seeds: Sequence[Seeds]) -> list[str]:
+    """What is to be said of systems with one seed, and of those that are seeds of one configuration."""
+    single = [part.row["run"] for part, own in zip(parts, seeds, strict=True) if len(own.rates) < 2]
+    known = [own.configuration for own in seeds if own.configuration]
+    said = []
+    if single:
+        told = f"single seed: {', '.join(single)}; what is shown holds for these models, not for ways of training"
+        said.append(f"{told}: evaluate runs of the same config with other seeds")
+    if len(set(known)) < len(known):
+        said.append(
+            "some of the systems are one configuration with other seeds: their differences are its spread"
+        )
+    return said
 
 
 def _warnings(found: Sequence[Compared], covered: Sequence[int], utterances: int) -> list[str]:
@@ -211,7 +254,9 @@ def _warnings(found: Sequence[Compared], covered: Sequence[int], utterances: int
     return list(dict.fromkeys(said))
 
 
-def _system(part: Scored, found: Compared, covered: int, most: int) -> dict[str, Any]:
+def _system(
+    part: Scored, found: Compared, covered: int, most: int, own: Seeds, base: Seeds | None
+) -> dict[str, Any]:
     row, totals = part.row, found.totals
     return {
         "evaluation": row["id"],
@@ -230,15 +275,24 @@ def _system(part: Scored, found: Compared, covered: int, most: int) -> dict[str,
         "best": found.best,
         "tied": found.tied,
         "differs": ["coverage"] if covered < most else [],
-        "difference": found.difference and _difference(found.difference, found),
+        "difference": found.difference and _difference(found.difference, found, own, base),
+        "across_seeds": _across(own),
     }
+
+
+def _across(own: Seeds) -> dict[str, Any] | None:
+    if not own.rates:
+        return None
+    found = replicates(own.rates)
+    name = own.configuration.name if own.configuration else None
+    return {"config": name, **found._asdict(), "single_seed": found.single_seed}
 
 
 def between(interval: Interval) -> dict[str, float]:
     return {"low": interval.low, "high": interval.high}
 
 
-def _difference(difference: Difference, found: Compared) -> dict[str, Any]:
+def _difference(difference: Difference, found: Compared, own: Seeds, base: Seeds | None) -> dict[str, Any]:
     return {
         "difference": difference.difference.value,
         "interval": between(difference.difference),
@@ -249,7 +303,14 @@ def _difference(difference: Difference, found: Compared) -> dict[str, Any]:
         "mcnemar": _outcome(difference.mcnemar),
         "wilcoxon": _outcome(difference.wilcoxon),
         "mapsswe": _outcome(difference.mapsswe),
+        "welch": _outcome(_welch(own, base)),
     }
+
+
+def _welch(own: Seeds, base: Seeds | None) -> Outcome | None:
+    if base is None or min(len(own.rates), len(base.rates)) < 2 or own.configuration == base.configuration:
+        return None
+    return compare_seeds(own.rates, base.rates)
 
 
 def _outcome(outcome: Outcome | None) -> dict[str, Any] | None:

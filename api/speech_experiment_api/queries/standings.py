@@ -85,7 +85,7 @@ class Standings:
         self.runs, self.systems, self.test_sets, self.digests = Names(), Names(), Names(), Names()
         self._languages = Names()
         self.ids: list[UUID] = []
-        self._seen: set[tuple[UUID, int]] = set()
+        self._places: dict[tuple[UUID, int], int] = {}
         self._since = "0"
         self._columns: dict[str, Ints] = {name: np.zeros(0, np.int64) for name in _COLUMNS}
         self._rates = np.zeros(0)
@@ -102,12 +102,12 @@ class Standings:
             self._since = (await read.fetch("select pg_snapshot_xmin(pg_current_snapshot())::text as x"))[0][
                 "x"
             ]
-            fresh = [row for row in rows if (row["id"], row["number"]) not in self._seen]
+            fresh = [row for row in rows if (row["id"], row["number"]) not in self._places]
             if fresh:
                 self._add(fresh)
 
     def _add(self, rows: Sequence[Any]) -> None:
-        self._seen.update((row["id"], row["number"]) for row in rows)
+        self._places |= {(row["id"], row["number"]): place for place, row in enumerate(rows, len(self.ids))}
         made = [
             (
                 self.runs(row["run_id"]),
@@ -190,14 +190,48 @@ class Standings:
 
     def best(self, rows: Ints, references: str | None) -> int | None:
         """The row with the lowest rate of those on these references, of equal ones the system's that ranks first."""
-        digest = self.digests.numbers.get(references, -1)
-        rated = rows[(self._columns["digest"][rows] == digest) & ~np.isnan(self._rates[rows])]
+        rated = np.asarray(self.alike(rows.tolist(), references), np.int64)
         if not len(rated):
             return None
         return int(rated[np.lexsort((self.rank[self._columns["system"][rated]], self._rates[rated]))[0]])
 
+    def alike(self, rows: Sequence[int], references: str | None) -> list[int]:
+        """Those of the rows that are on these references and have a rate."""
+        found = np.asarray(rows, np.int64)
+        digest = self.digests.numbers.get(references, -1)
+        kept: list[int] = found[
+            (self._columns["digest"][found] == digest) & ~np.isnan(self._rates[found])
+        ].tolist()
+        return kept
+
+    def beside(self, standing: Standing, test_set: str, decoding: str, references: str | None) -> list[int]:
+        """The rows of all runs on a test set by one decoding, those that are on these references."""
+        number = self.test_sets.numbers.get(test_set)
+        if number is None:
+            return []
+        rows = standing.row[:, number]
+        there = rows[rows >= 0].tolist()
+        same = [row for row in there if self.systems.names[self._columns["system"][row]][1] == decoding]
+        return self.alike(same, references)
+
     def number(self, row: int) -> int:
         return int(self._columns["number"][row])
+
+    def run(self, row: int) -> UUID:
+        run: UUID = self.runs.names[self._columns["run"][row]]
+        return run
+
+    def started(self, row: int) -> tuple[int, int]:
+        """Orders evaluations by their beginnings."""
+        return int(self._columns["started"][row]), self.ids[row].int
+
+    def rate(self, row: int) -> float:
+        return float(self._rates[row])
+
+    def rate_of(self, evaluation: UUID, number: int) -> float | None:
+        """Of an evaluation at a revision; None where it has none."""
+        row = self._places.get((evaluation, number))
+        return None if row is None or np.isnan(self._rates[row]) else self.rate(row)
 
 
 def _signed(number: int) -> int:

@@ -13,11 +13,12 @@ from starlette.responses import Response
 
 from speech_experiment_projections.scores import DELETIONS, HITS, INSERTIONS, SUBSTITUTIONS
 
-from ..params import integer, path_uuid, plain
+from ..params import flag, integer, path_uuid, plain
 from ..problems import bad_request
 from ..routing import Param, Routes
 from .breakdowns import labels_of
 from .confusions import confused
+from .decoded import Decoded, decoded_of
 from .evaluations import evaluation_at
 from .packed import Ints, Scored, audio_of, hypotheses_of, names_of, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
@@ -31,6 +32,7 @@ class ScoredUtterance(msgspec.Struct, kw_only=True):
     """hypothesis: null where it is missing; counted: whether the sums are over it.
 
     audio            URI, "" where unknown; start, duration: the stretch of it, in seconds
+    decoded          what was logged besides the text; only where it was asked for, and null without a hypothesis
     """
 
     utterance: str
@@ -47,6 +49,7 @@ class ScoredUtterance(msgspec.Struct, kw_only=True):
     audio: str
     start: float | None
     duration: float | None
+    decoded: Decoded | None = None
 
 
 class ScoredUtterances(msgspec.Struct, kw_only=True):
@@ -76,6 +79,11 @@ class ScoredUtterances(msgspec.Struct, kw_only=True):
         ),
         Param("heard", "only those with this token wrong in a hypothesis: in place of `said`, else put in"),
         Param("order", "errors (most first, default), rate (the highest first), list (as the set has them)"),
+        Param(
+            "decoded",
+            "with alternatives, confidences and times of tokens, latencies and attention plots (default false)",
+            bool,
+        ),
         Param("limit", f"utterances, up to {MAX_ROWS} (default {DEFAULT_ROWS})", int),
         Param("skip", "the first so many; with as_of the vector of the first page, pages fit together", int),
         PROFILE,
@@ -108,12 +116,17 @@ async def _utterances(read: Reading) -> dict[str, Any]:
     texts = await _texts(read, scored, names, (order if search else order[page]).tolist())
     if search:
         order = _containing(texts, names, order, search)
+    chosen = order[page].tolist()
+    shown = await _shown(read, scored, names, texts, chosen)
+    if flag(read.request, "decoded"):
+        decoded = await decoded_of(read, scored, chosen)
+        shown = [{**each, "decoded": decoded[position]} for each, position in zip(shown, chosen, strict=True)]
     return {
         "profile": sight.profile,
         "unit": sight.unit,
         "factors": [*scored.factors, "length"],
         "total": len(order),
-        "utterances": await _shown(read, scored, names, texts, order[page].tolist()),
+        "utterances": shown,
         "warnings": warnings,
     }
 

@@ -21,7 +21,7 @@ def demo(
     Trains three keyword classifiers on spoken digits, one of which is killed with -9 midway and goes on
     from its checkpoint; decodes recorded utterances with pocketsphinx at nine settings of beam and
     language weight; and lets two of its settings recognise them clean, in babble at stated signal-to-noise
-    ratios, and in a room, which the server scores. Everything is logged through the SDK; the tables at the
+    ratios, and in a room, which the server scores, and tells whether they differ. Everything is logged through the SDK; the tables at the
     end are the server's answers.
 
     The recordings come from the pocketsphinx source archive: fetched once with pip (34 MB, pinned by
@@ -41,5 +41,6 @@ def demo(
                 "resumed": outcome.resumed._asdict(),
                 "systems": outcome.systems,
                 "noise": outcome.noise,
+                "significance": outcome.significance,
             }
         )

@@ -48,7 +48,7 @@ def scores(
     A number on other references than its column's, or on a part of the utterances, is marked: ≠ and ◔. † marks
     runs that were decoded on a set in several ways, no two of them compared on another set.
     With --intervals ± is half of the 95 % bootstrap interval, and = marks what is not shown to differ from the best of
-    its column (paired bootstrap, Holm).
+    its column (paired bootstrap, Holm); ¹ marks claims from a single seed.
     """
     moment = asked(at)
     sure = {"intervals": "true", "alpha": alpha} if intervals else {}
@@ -79,7 +79,8 @@ def _board(board: Mapping[str, Any]) -> None:
     made = table(*heads, right=[0, *range(4, len(heads))])
     for place, row in enumerate(board["systems"], 1):
         cells = [_cell(row["cells"].get(name)) for name in names]
-        named = (str(place), short_id(row["run_id"]), escape(clip(row["run"], _NAMES)))
+        single = "¹" if row.get("seeds") == 1 else ""
+        named = (str(place), short_id(row["run_id"]), escape(clip(row["run"], _NAMES)) + single)
         averages = [per_cent(row["macro_over_sets"]), per_cent(row["macro_over_languages"])][: len(means)]
         made.add_row(*named, escape(row["decoding"]) or MISSING, *cells, *averages)
     console().print(made)
@@ -91,7 +92,8 @@ def _board(board: Mapping[str, Any]) -> None:
     if board.get("alpha"):
         told = f"± half of the {100 * board['level']:g} % interval by {board['draws']:,} draws"
         ties = f"= not shown to differ from the best of the column, α = {board['alpha']:g}"
-        console().print(f"[dim]{told}; {ties}[/dim]")
+        seeds = "¹ single seed of its configuration (see replicates)"
+        console().print(f"[dim]{told}; {ties}; {seeds}[/dim]")
 
 
 def _cell(cell: Mapping[str, Any] | None) -> str:
@@ -206,7 +208,8 @@ def flips(
     a: Annotated[str, typer.Argument(help="Id of an evaluation.")],
     b: Annotated[str, typer.Argument(help="Id of the one that is compared with it.")],
     common: Annotated[
-        bool, typer.Option("--common", help="Also where only some references are the same.")
+        bool,
+        typer.Option("--common", help="Only utterances that both have recognised, on the same reference."),
     ] = False,
     order: Annotated[str, typer.Option("--order", help="change, better or worse.")] = "change",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000)] = 20,
@@ -231,9 +234,11 @@ def flips(
             console().print(f"  {name:>3}  {MISSING if text is None else escape(text)}", soft_wrap=True)
     counts = ", ".join(f"{answer[name]} {name}" for name in ("better", "worse", "alike", "fixed", "broken"))
     rates = f"{per_cent(answer['rate_a'])} % → {per_cent(answer['rate_b'])} %"
-    console().print(
-        f"[dim]{escape(answer['profile'])}, {answer['utterances']} utterances: {counts}; {rates}[/dim]"
-    )
+    among = f"{answer['utterances']} of {answer['listed']} utterances" + (" in common" if common else "")
+    console().print(f"[dim]{escape(answer['profile'])}, {among}: {counts}; {rates}[/dim]")
+    if answer["differs"]:
+        have = f"a has recognised {answer['covered_a']} of them, b {answer['covered_b']}"
+        say_notes([f"{have}; --common compares what both have"])
 
 
 @align_app.command()

@@ -11,11 +11,12 @@ from rich.markup import escape
 
 from .at import At, asked, command, say_vector
 from .output import MISSING, clip, console, print_json, short_id, table
+from .replicates import over_seeds
 from .scored import percent, say_notes
 from .server import Server, connect
 
 app = typer.Typer(add_completion=False)
-_NAMES = 40
+_NAMES = 30
 
 
 @app.command()
@@ -49,7 +50,8 @@ def significance(
 
     Each rate with its 95 % bootstrap interval, over speakers where all are known; each difference with its interval, the
     probability of improvement, the p-value of the paired bootstrap (Holm over the systems), MAPSSWE, Wilcoxon over
-    speakers and McNemar over utterances. `=` marks systems that are not shown to be different from the best.
+    speakers and McNemar over utterances; where a run's config says its seed, mean and spread over the other seeds that were
+    evaluated, and Welch's test across seeds. `=` marks systems that are not shown to be different from the best.
 
     Examples:
 
@@ -93,45 +95,53 @@ def system_id(server: Server, text: str, moment: str | None) -> str:
 
 
 def _print(answer: Mapping[str, Any]) -> None:
-    made = table(
-        "", "run", "decoding", "%", "95 %", "covered", "difference", "better", "p", "MAPSSWE", "Wilcoxon",
-        "McNemar", right=[3, 5, *range(7, 12)],
-    )  # fmt: skip
-    names = {each["evaluation"]: each for each in answer["systems"]}
-    for each in sorted(answer["systems"], key=lambda each: (each["rate"] is None, each["rate"])):
-        made.add_row(
+    systems = sorted(answer["systems"], key=lambda each: (each["rate"] is None, each["rate"]))
+    decoded = any(each["decoding"] for each in systems)
+    heads = ["", "run", *(["decoding"] if decoded else []), "%", "95 %", "covered", "seeds"]
+    rates = table(*heads, right=[len(heads) - 4, len(heads) - 2, len(heads) - 1])
+    for each in systems:
+        rates.add_row(
             "=" if each["tied"] else "",
-            f"{escape(clip(each['run'], _NAMES))} [dim]{short_id(each['run_id'])}[/dim]",
-            escape(each["decoding"]) or MISSING,
+            _named(each),
+            *([escape(each["decoding"]) or MISSING] if decoded else []),
             percent(each["rate"]),
             _between(each["interval"]),
             f"{each['covered']}/{answer['utterances']}",
-            *_difference(each["difference"]),
+            over_seeds(each["across_seeds"]) if each["across_seeds"] else MISSING,
         )
-    console().print(made)
-    base = names.get(answer["against"])
+    console().print(rates)
+    heads = ["run", "difference", "better", "p", "MAPSSWE", "Wilcoxon", "McNemar", "Welch"]
+    tests = table(*heads, right=range(2, len(heads)))
+    for each in systems:
+        if each["difference"]:
+            tests.add_row(_named(each), *_difference(each["difference"]))
+    console().print(tests)
+    base = next((each for each in systems if each["evaluation"] == answer["against"]), None)
     told = [
-        f"{answer['profile']}, {answer['test_set'] or 'several sets'}: {answer['utterances']} utterances"
+        f"{answer['profile']}, {answer['test_set'] or 'several sets'}: {answer['utterances']} of {answer['listed']} utterances"
         + (" in common" if answer["common"] else "")
         + f", {answer['speakers']} speakers",
         f"95 % intervals and paired tests by {answer['draws']:,} draws of {answer['drawn'] or 'nothing'}",
+        "seeds: mean ± standard deviation of the configuration's seeds, ¹ single seed; Welch: test across seeds",
         f"difference, in points, to {base['run']}" if base else "no rate to compare with",
         f"p: Holm over the systems; = not shown to differ from the best, α = {answer['alpha']:g}",
     ]
     console().print(f"[dim]{escape('; '.join(told))}[/dim]")
 
 
+def _named(system: Mapping[str, Any]) -> str:
+    return f"{escape(clip(system['run'], _NAMES))} [dim]{short_id(system['run_id'])}[/dim]"
+
+
 def _between(interval: Mapping[str, float] | None) -> str:
     return f"{percent(interval['low'])}–{percent(interval['high'])}" if interval else MISSING
 
 
-def _difference(found: Mapping[str, Any] | None) -> Sequence[str]:
+def _difference(found: Mapping[str, Any]) -> Sequence[str]:
     """Its cells: the change with interval and relative reduction, and the tests."""
-    if found is None:
-        return [MISSING] * 6
     low, high = (f"{100 * found['interval'][end]:+.2f}" for end in ("low", "high"))
     reduction = "" if found["reduction"] is None else f" ({-100 * found['reduction']:+.1f} % rel.)"
-    tests = [found[name] and found[name]["p"] for name in ("mapsswe", "wilcoxon", "mcnemar")]
+    tests = [found[name] and found[name]["p"] for name in ("mapsswe", "wilcoxon", "mcnemar", "welch")]
     return [
         f"{100 * found['difference']:+.2f}{reduction} [dim]{low} … {high}[/dim]",
         f"{100 * found['improvement']:.0f} %",

@@ -113,3 +113,11 @@ def by_noise(client: Client, systems: Sequence[Mapping[str, Any]], sets: Sets) -
             [row[name]["evaluation"] for name in sets], "condition.noise", intervals=True
         )
     ]
+
+
+def compared(client: Client, systems: Sequence[Mapping[str, Any]], sets: Sets) -> list[dict[str, Any]]:
+    """Of every set the server's answer whether the systems differ there."""
+    return [
+        client.significance([row[name]["evaluation"] for row in systems], test_set=name, against="first")
+        for name in sets
+    ]

@@ -1,4 +1,4 @@
-"""The demo from beginning to end: two experiments, and what the server says of them afterwards."""
+"""The demo from beginning to end: three experiments, and what the server says of them afterwards."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class Outcome:
     systems: list[dict[str, Any]] = field(default_factory=list)
     noise: list[dict[str, Any]] = field(default_factory=list)
     """Error rates of the systems by noise, with intervals."""
+    significance: list[dict[str, Any]] = field(default_factory=list)
+    """Whether the systems differ, of each test set."""
 
 
 def run_demo(console: Console) -> Outcome:
@@ -65,8 +67,13 @@ def run_demo(console: Console) -> Outcome:
     measured[resumed.run_id] = resumed.accuracy
     decoded = _decodings(utterances, tags, console)
     measured |= {each.run_id: each.results["wer"] for each in decoded}
-    systems, noise = _robustness(client, utterances, tags, console)
-    outcome = replace(_ask(api, tags["demo"], measured, started, resumed), systems=systems, noise=noise)
+    systems, sets = _robustness(client, utterances, tags, console)
+    outcome = replace(
+        _ask(api, tags["demo"], measured, started, resumed),
+        systems=systems,
+        noise=robustness.by_noise(client, systems, sets),
+        significance=robustness.compared(client, systems, sets),
+    )
     _print(console, outcome, len(digits), utterances)
     console.print(f"mlp-{KILLED_UNITS} {proof(api, resumed, Hyperparameters(KILLED_UNITS).steps)}")
     console.print(f"[dim]{_delivery(api, measured)}; {outcome.seconds:.0f} s in all[/dim]")
@@ -139,8 +146,8 @@ def _decodings(utterances: Sequence[Utterance], tags: dict[str, str], console: C
 
 def _robustness(
     client: Client, utterances: Sequence[Utterance], tags: dict[str, str], console: Console
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(systems by their scores, rates by noise) as the server has them."""
+) -> tuple[list[dict[str, Any]], robustness.Sets]:
+    """(systems by their scores as the server has them, the sets they were evaluated on)"""
     sets = versions([each for each in utterances if each.seconds() <= robustness.LONGEST_S])
     count = sum(map(len, sets.values()))
     console.print(
@@ -154,8 +161,7 @@ def _robustness(
         robustness.register(client, sets)
         runs = robustness.evaluate_all(sets, {**tags, "domain": "noise"}, done)
     with console.status("waiting for the scores"):
-        systems = robustness.wait_scored(client, sets, runs, tags["demo"])
-        return systems, robustness.by_noise(client, systems, sets)
+        return robustness.wait_scored(client, sets, runs, tags["demo"]), sets
 
 
 def _ask(
@@ -209,6 +215,30 @@ def _print_noise(console: Console, outcome: Outcome) -> None:
     console.print(table)
 
 
+def _print_significance(console: Console, outcome: Outcome) -> None:
+    first, second = (escape(each["run"]) for each in outcome.systems)
+    console.print(
+        f"\n[bold]Is {second} really another system than {first}?[/bold] (`significance`, by the server)"
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("set", "difference", "95 %", "P(better)", "p", "MAPSSWE", ""):
+        table.add_column(heading, justify="left" if heading in ("set", "") else "right")
+    for answer in outcome.significance:
+        found = answer["systems"][1]["difference"]
+        low, high = (f"{100 * found['interval'][end]:+.1f}" for end in ("low", "high"))
+        told = (f"{100 * found['difference']:+.1f}", f"{low} … {high}", f"{found['improvement']:.0%}")
+        tests = (found["p_adjusted"], found["mapsswe"] and found["mapsswe"]["p"])
+        verdict = "not shown to differ" if all(each["tied"] for each in answer["systems"]) else "different"
+        ps = ("–" if p is None else f"{p:.2g}" for p in tests)
+        table.add_row(escape(answer["test_set"]), *told, *ps, verdict)
+    console.print(table)
+    drawn = outcome.significance[0]["drawn"]
+    console.print(
+        f"[dim]points of WER; paired bootstrap over {drawn}, α = {outcome.significance[0]['alpha']:g}; one language, as the "
+        "recogniser's package has models of US English alone[/dim]"
+    )
+
+
 def _rate(row: Mapping[str, Any]) -> str:
     interval = row["interval"]
     sure = f" [dim]{interval['low']:.1%} – {interval['high']:.1%}[/dim]" if interval else ""
@@ -246,6 +276,7 @@ def _print(console: Console, outcome: Outcome, words: int, utterances: Sequence[
         board.add_row(str(place), escape(run["name"]), *cells, f"{run['metrics']['rtf']:.2f}")
     console.print(board)
     _print_noise(console, outcome)
+    _print_significance(console, outcome)
     held_out = outcome.classifiers[0]["config"]["data"]["valid_words"]
     console.print(
         f"\n[bold]Keyword classifiers[/bold] (accuracy on {held_out} of {words} words, utterances held out)"

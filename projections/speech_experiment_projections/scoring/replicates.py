@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from .significance import Outcome
+from .significance import Outcome, holm
+
+SEED_NAME = "(^|[._-])(seed|seeds|seed_value)$"
+"""Of a dotted config key in lower case: `seed`, `train.random_seed`, `data-seed`. The same to Python and Postgres."""
 
 
 class Replicates(NamedTuple):
@@ -23,6 +26,21 @@ class Replicates(NamedTuple):
     def single_seed(self) -> bool:
         """Claims about the configuration are not backed by this."""
         return self.seeds == 1
+
+
+class Ranked(NamedTuple):
+    """One of several configurations on a test set.
+
+    test  Welch's, against the best, and p of it by Holm over the configurations; None for the best itself, and where
+          there are fewer than two seeds of one
+    tied  not shown to differ from the best; None where nothing can be said: one of the two has a single seed
+    """
+
+    replicates: Replicates
+    best: bool
+    test: Outcome | None
+    p: float | None
+    tied: bool | None
 
 
 def replicates(rates: Sequence[float]) -> Replicates:
@@ -43,3 +61,30 @@ def compare_seeds(rates: Sequence[float], other_rates: Sequence[float]) -> Outco
 
     found = ttest_ind(rates, other_rates, equal_var=False)
     return Outcome("welch", float(found.pvalue), float(found.statistic), seeds)
+
+
+def rank(configurations: Sequence[Sequence[float]], alpha: float) -> list[Ranked]:
+    """Configurations by the rates of their seeds on one test set, in the order given; the lowest mean is the best.
+
+    Raises ValueError for one without a rate.
+    """
+    found = [replicates(rates) for rates in configurations]
+    best = min(range(len(found)), key=lambda place: (found[place].mean, place), default=0)
+    tests = {
+        str(place): compare_seeds(rates, configurations[best])
+        for place, rates in enumerate(configurations)
+        if place != best
+    }
+    adjusted = holm({place: test.p for place, test in tests.items() if test.p is not None})
+    ranked = []
+    for place, each in enumerate(found):
+        p = adjusted.get(str(place))
+        tied = place == best or _tied(each, found[best], p, alpha)
+        ranked.append(Ranked(each, place == best, tests.get(str(place)), p, tied))
+    return ranked
+
+
+def _tied(one: Replicates, best: Replicates, p: float | None, alpha: float) -> bool | None:
+    if one.single_seed or best.single_seed:
+        return None
+    return one.mean == best.mean if p is None else p >= alpha

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from statistics import mean
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from speech_experiment_projections.scoring import gate
 from speech_experiment_projections.scoring.alignment import align
 from speech_experiment_projections.scoring.power import seeds_needed, words_needed
-from speech_experiment_projections.scoring.replicates import compare_seeds, replicates
+from speech_experiment_projections.scoring.replicates import SEED_NAME, compare_seeds, rank, replicates
 from speech_experiment_projections.scoring.report import (
     Scores,
     breakdown,
@@ -140,6 +141,35 @@ def test_seeds() -> None:
     assert clear.p < 0.001
     with pytest.raises(ValueError, match="without a result"):
         replicates([])
+
+
+def test_configurations_are_ranked_over_their_seeds() -> None:
+    good, alike, bad = [0.100, 0.101, 0.102], [0.1005, 0.1015, 0.1022], [0.120, 0.121, 0.122]
+    found = rank([bad, good, alike, [0.105]], alpha=0.05)
+    assert [each.best for each in found] == [False, True, False, False]
+    assert [each.tied for each in found] == [False, True, True, None]
+    assert found[3].p is None
+    assert found[0].p is not None
+    assert found[0].test is not None
+    assert found[0].p == pytest.approx(2 * (found[0].test.p or 0))
+    assert [each.tied for each in rank([[0.1], good], alpha=0.05)] == [True, None]
+    assert rank([], alpha=0.05) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "seed"),
+    [
+        ("seed", True),
+        ("train.random_seed", True),
+        ("data-seed", True),
+        ("trainer.seed_value", True),
+        ("seed_model", False),
+        ("seedling", False),
+        ("seed.path", False),
+    ],
+)
+def test_what_is_a_seed(key: str, seed: bool) -> None:
+    assert bool(re.search(SEED_NAME, key)) is seed
 
 
 def test_plans() -> None:

@@ -217,7 +217,10 @@ create function {schema}.results_of(uuid[], text, bigint[]) returns table (
         select distinct on (v.test_set) v.test_set, v.number from {schema}.test_set_revisions v
         where $3 is null or v."offset" < $3[v.partition + 1] order by v.test_set, v.number desc
     ), scored as (
-        select e.*, m.metric, s.rate from {schema}.evaluations e
+        select e.id, e.run_id, e.test_set_name, e.decoding_text, e.started_at, e.finished_at, e.partition, e.completed,
+               m.metric, s.rate,
+               bool_or(e.decoding_text = '') over (partition by e.run_id, e.test_set_name, m.metric) as has_default
+        from {schema}.evaluations e
         left join newest v on v.test_set = e.test_set and not e.own
         join {schema}.scores s on s.evaluation = e.id
             and s.number = case when e.own then 0 else coalesce(e.revision, v.number) end
@@ -229,10 +232,7 @@ create function {schema}.results_of(uuid[], text, bigint[]) returns table (
         select distinct on (run_id, test_set_name, metric, decoding_text) * from scored
         order by run_id, test_set_name, metric, decoding_text, started_at desc, id desc
     ), standing_in as (
-        select distinct on (run_id, test_set_name, metric) * from scored s
-        where not exists (
-            select from scored o where o.decoding_text = ''
-            and (o.run_id, o.test_set_name, o.metric) = (s.run_id, s.test_set_name, s.metric))
+        select distinct on (run_id, test_set_name, metric) * from scored where not has_default
         order by run_id, test_set_name, metric, started_at desc, id desc
     )
     select run_id, test_set_name || '_' || metric || case decoding_text when '' then '' else '@' || decoding_text end,
