@@ -142,6 +142,8 @@ async def seeds_of(read: Reading, sight: Seen, parts: Sequence[Scored]) -> list[
     """With the other seeds' newest evaluations by the same decoding, on the same set and references."""
     own = await configured_runs(read, {part.row["run_id"] for part in parts})
     others = await _runs_beside(read, {each.configuration.experiment for each in own.values()})
+    if read.actor.share:  # which shows its own runs, and says nothing of others
+        others = {run: number for run, number in others.items() if run in own}
     standings = await standings_of(read, sight)
     standing = standings.at(below(read), numbers_of(await registered_sets(read)), list(others.values()))
     rows = [
