@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from speech_experiment_infra.state import stack_status
+from speech_experiment_projections.scoring.replicates import compare_seeds
 from speech_experiment_tracker import Client, TrackerError
 from speech_experiment_tracker.run import Run
 from tests.conftest import RunningStack
@@ -334,7 +335,10 @@ def test_seeds_of_one_configuration_are_replicates(client: Client, stack: Runnin
     assert across[0]["mean"] == pytest.approx(42 / tokens)
     assert any("single seed: alone" in each for each in answer["warnings"])
     against = client.significance([seeds["large", 0], seeds["small", 0]], test_set=name, against="first")
-    assert against["systems"][1]["difference"]["welch"]["p"] < 0.05
+    expected = compare_seeds(
+        [wrong / tokens for wrong in (40, 42, 44)], [wrong / tokens for wrong in (20, 21, 0)]
+    )
+    assert against["systems"][1]["difference"]["welch"]["p"] == pytest.approx(expected.p)
     same = client.significance([seeds["small", 0], seeds["small", 1]], test_set=name)
     assert any("one configuration" in each for each in same["warnings"])
     frame = client.scores([name], intervals=True)
@@ -661,8 +665,10 @@ def test_a_bad_evaluation_names_the_place(client: Client) -> None:
     run = client.start_run("careless")
     with pytest.raises(TrackerError, match="2 hypotheses, but 3 ids"):
         run.log_evaluation("x", ["a", "b"], ids=["1", "2", "3"])
-    with pytest.raises(TrackerError, match="2 hypotheses, but 3 references"):
+    with pytest.raises(TrackerError, match="3 references, but 2 ids"):
         run.log_evaluation("x", ["a", "b"], ["a", "b", "c"], ids=["1", "2"])
+    with pytest.raises(TrackerError, match="2 hypotheses, but 3 references"):
+        run.log_evaluation("x", [("1", "a"), ("2", "b")], {"1": "a", "2": "b", "3": "c"})
     with run.log_evaluation("x") as evaluation:
         with pytest.raises(TrackerError, match="hypothesis of utterance 'u' is None"):
             evaluation.log("u", None)  # type: ignore[arg-type]
