@@ -26,6 +26,7 @@ def row(nth: int, run: int, test_set: str, **changes: Any) -> dict[str, Any]:
         "number": 1,
         "rate": nth / 100,
         "digest": "d",
+        "language": "",
     }
     return given | changes
 
@@ -107,3 +108,13 @@ def test_a_decoding_may_be_chosen_where_it_was_compared_and_nowhere_else() -> No
     standings._add([row(5 + nth, 1, "dev", decoding_text=f"beam={nth}") for nth in range(3)])
     assert standings.tuned(standings.at([99], newest, hashes(1)), UUID(int=1)) == set()
     assert standings.tuned(standings.at([5], newest, hashes(1)), UUID(int=1)) == {"test"}
+
+
+def test_a_column_is_in_the_language_that_most_of_its_numbers_say() -> None:
+    standings = Standings()
+    standings._add([row(1, 1, "a", language="de"), row(2, 2, "a"), row(3, 3, "a", language="de")])
+    standings._add([row(4, 4, "a", language="fr")])
+    rows = standings.at([9], {"a": 1}, hashes(1, 2, 3, 4)).row
+    assert standings.language(rows[rows >= 0]) == "de"
+    rows = standings.at([9], {"a": 1}, hashes(2)).row
+    assert standings.language(rows[rows >= 0]) is None
