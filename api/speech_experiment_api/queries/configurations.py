@@ -87,10 +87,14 @@ def newest_of_seeds(standings: Standings, rows: Iterable[int], seeds: Mapping[UU
 
 
 class Group(NamedTuple):
-    """rows: test set → seed → row in the standings; left_out: test set → how many are on other references."""
+    """runs: all of the configuration, of which the newest of each seed counts
+
+    rows: test set → seed → row in the standings; left_out: test set → how many are on other references
+    """
 
     configuration: Configuration | None
     decoding: str
+    runs: list[UUID]
     rows: dict[str, dict[str, int]]
     left_out: dict[str, int]
 
@@ -117,7 +121,9 @@ async def groups_of(read: Reading, board: Board, apart: Sequence[str] = ()) -> l
                 kept[name] = newest_of_seeds(standings, alike, seeds)
                 left_out[name] = len(rows) - len(alike)
         if kept:
-            groups.append(Group(key if isinstance(key, Configuration) else None, decoding, kept, left_out))
+            runs = [standings.systems.names[system][0] for system in members]
+            configuration = key if isinstance(key, Configuration) else None
+            groups.append(Group(configuration, decoding, runs, kept, left_out))
     return groups
 
 
@@ -126,8 +132,7 @@ async def seeds_of_systems(read: Reading, board: Board) -> dict[tuple[UUID, str]
     found: dict[tuple[UUID, str], int] = {}
     for group in await groups_of(read, board):
         seeds = max(map(len, group.rows.values()))
-        rows = (row for each in group.rows.values() for row in each.values())
-        found |= {(board.standings.run(row), group.decoding): seeds for row in rows}
+        found |= {(run, group.decoding): seeds for run in group.runs}
     return found
 
 
