@@ -100,7 +100,8 @@ class Evaluation:
                 texts[column] = text(str(value), f"{column.removesuffix('s')} of {what}", MAX_LINE)
         given = (duration, decode_seconds, first_partial, final, emission)
         times = {
-            column: seconds(value, f"{column} of {what}") for column, value in zip(_TIMES, given, strict=True)
+            column: seconds(value, f"{column.replace('durations', 'duration')} of {what}")
+            for column, value in zip(_TIMES, given, strict=True)
         }
         more = _more(nbest, confidences, token_times, what)
         with self._lock:
