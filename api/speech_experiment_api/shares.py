@@ -24,9 +24,10 @@ from .auth import CACHE_SECONDS, actor_of, key_digest
 from .me import Me, me_of
 from .params import integer, path_uuid
 from .problems import Problem, bad_request, conflict, not_found
+from .queries.reading import reading
 from .responses import json_response, read_json
 from .routing import Param, Routes
-from .services import Services, services_of
+from .services import services_of
 from .sessions import begin, require_page
 from .share_rows import by_digest, listed, one, open_shares
 from .shared_views import LONGEST, address_of
@@ -94,7 +95,7 @@ async def create_share(request: Request) -> Response:
     services, actor = services_of(request), actor_of(request)
     wanted = await read_json(request, NewShare)
     path, moment = address_of(wanted.path)
-    as_of = await _vector(services, moment, wanted.frozen)
+    as_of = await _vector(request, moment, wanted.frozen)
     schema = await services.stores.versions.schema("control")
     if await open_shares(services.stores.pool, schema, actor.workspace) >= MOST_OPEN:
         raise conflict(f"{MOST_OPEN:,} links are open in this workspace; take some back first")
@@ -117,12 +118,15 @@ async def create_share(request: Request) -> Response:
     )
 
 
-async def _vector(services: Services, moment: str | None, frozen: bool) -> str | None:
+async def _vector(request: Request, moment: str | None, frozen: bool) -> str | None:
     """What a new link shows for good; None where it shows the newest."""
     if moment is None and not frozen:
         return None
+    if moment is None:
+        async with reading(request) as read:
+            return read.vector.token()
     try:
-        return (await services.vectors.resolve(moment or "now")).token()
+        return (await services_of(request).vectors.resolve(moment)).token()
     except Problem as problem:
         if problem.status == 400:
             raise bad_request(f"its as_of: {problem.detail}", "path") from None

@@ -71,7 +71,7 @@ async def test_every_view_is_accessible(person: Person, scored: Scored, axe: Pat
         "run": (run, ".card tbody"),
         "run-charts": (f"{run}/charts", "canvas"),
         "run-test-sets": (f"{run}/test-sets", "tbody"),
-        "run-artifacts": (f"{run}/artifacts", ".nothing"),
+        "run-artifacts": (f"{run}/artifacts", ".scrolled tbody tr"),
         "run-logs": (f"{run}/logs", ".tools"),
         "run-events": (f"{run}/events", "tbody"),
     }

@@ -50,7 +50,7 @@ async def test_enter_waits_for_what_was_typed(person: Person, scored: Scored) ->
     await person.page.keyboard.type(scored.test_set)
     await person.page.keyboard.press("Enter")
     await expect(person.page.get_by_role("heading", name="Leaderboard")).to_be_visible()
-    await expect(person.page.get_by_role("searchbox", name="Filter")).to_have_value(
+    await expect(person.page.get_by_role("combobox", name="Filter")).to_have_value(
         f"test_set = '{scored.test_set}'"
     )
     await expect(person.page.locator("tbody th a")).to_have_count(2)

@@ -27,7 +27,8 @@ from speech_experiment_schemas.evaluations import (
     ProfileApplied,
     hypotheses_digest,
 )
-from speech_experiment_schemas.ids import partition_of, profile_id, test_set_id, uuid7
+from speech_experiment_schemas.ids import partition_of, profile_id, uuid7
+from speech_experiment_schemas.ids import test_set_id as id_of_set
 from tests.integration.conftest import PARTITIONS
 from tests.integration.metrics_log import Message, append, create_tables, read_log, start_worker, wait_for
 
@@ -61,7 +62,7 @@ class Log:
 
     def register(self, name: str) -> None:
         """In two batches."""
-        subject, upload = ("test_set", test_set_id("default", name)), uuid7()
+        subject, upload = ("test_set", id_of_set("default", name)), uuid7()
         rows = {each: self.text() for each in self.dice.sample(IDS, 8)}
         ids = list(rows)
         batches = [
@@ -81,7 +82,7 @@ class Log:
         newest = self.revisions[name][-1]
         rows = {each: self.text() + " corrected" for each in self.dice.sample(sorted(newest), 2)}
         payload = said.ReferenceCorrected(test_set=name, ids=list(rows), references=list(rows.values()))
-        self.say(payload, ("test_set", test_set_id("default", name)))
+        self.say(payload, ("test_set", id_of_set("default", name)))
         self.revisions[name].append(newest | rows)
 
     def evaluate(self, name: str, *, own: bool, revision: int | None) -> None:
@@ -152,7 +153,7 @@ def spread_names() -> Iterator[str]:
         yield next(
             name
             for name in (f"apart-{number}" for number in numbers)
-            if partition_of(test_set_id("default", name).bytes, PARTITIONS) == partition
+            if partition_of(id_of_set("default", name).bytes, PARTITIONS) == partition
         )
 
 
@@ -179,7 +180,7 @@ async def test_workers_that_die_leave_the_scores_that_a_plain_loop_counts(
     log = build(dice)
     deck = log.messages()
     apart = {
-        (partition_of(test_set_id("default", name).bytes, PARTITIONS), partition_of(key, PARTITIONS))
+        (partition_of(id_of_set("default", name).bytes, PARTITIONS), partition_of(key, PARTITIONS))
         for name in log.revisions
         for key in log.told
     }

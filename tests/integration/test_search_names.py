@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from typing import Any
 from uuid import uuid4
@@ -65,7 +66,10 @@ async def test_it_finds_test_sets_and_evaluations(
     run.log_metric(f"plain-{mark}_wer", 0.1)
     run.finish()
     assert run.flush("queryable", timeout=60)
-    told = await found(admin, mark)
+    assert client.flush(60)
+    async with asyncio.timeout(60):
+        while f"set-{mark}" not in names(told := await found(admin, mark), "test_sets"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # the set's own producer is not the run's
     assert set(names(told, "test_sets")) == {f"set-{mark}", f"plain-{mark}"}
     assert [(each["id"], each["test_set"]) for each in told["evaluations"]] == [
         (str(evaluation.id), f"set-{mark}")

@@ -82,57 +82,57 @@ async def findings(admin: httpx.AsyncClient, run: UUID) -> list[dict[str, Any]]:
 
 
 BATCH = (
-    '(evaluation, "offset") in (select b.evaluation, max(b."offset") from scores_v1.hypothesis_batches b '
-    "join scores_v1.evaluations e on e.id = b.evaluation where e.run_id = '{run}' group by 1)"
+    '(evaluation, "offset") in (select b.evaluation, max(b."offset") from {scores}.hypothesis_batches b '
+    "join {scores}.evaluations e on e.id = b.evaluation where e.run_id = '{run}' group by 1)"
 )
 
 
 @pytest.mark.parametrize(
     ("damage", "kind", "told"),
     [
-        pytest.param("delete from scores_v1.evaluations where run_id = '{run}'", "missing", "has no row", id="evaluation"),
+        pytest.param("delete from {scores}.evaluations where run_id = '{run}'", "missing", "has no row", id="evaluation"),
         pytest.param(
-            "update scores_v1.evaluations set decoding_text = 'beam=5' where run_id = '{run}'",
+            "update {scores}.evaluations set decoding_text = 'beam=5' where run_id = '{run}'",
             "changed",
             "column decoding_text is 'beam=5', the log says 'beam=4'",
             id="decoding",
         ),
         pytest.param(
-            f"delete from scores_v1.hypothesis_batches where {BATCH}",
+            "delete from {scores}.hypothesis_batches where " + BATCH,
             "missing",
             "hypotheses 2–3 are not in Postgres",
             id="hypotheses",
         ),
         pytest.param(
-            f"update scores_v1.hypothesis_batches set data = data || '\\x00' where {BATCH}",
+            "update {scores}.hypothesis_batches set data = data || '\\x00' where " + BATCH,
             "changed",
             "hypotheses 2–3 are other than in the log",
             id="texts",
         ),
-        pytest.param("delete from scores_v1.scores where run_id = '{run}'", "missing", "has no scores", id="scores"),
+        pytest.param("delete from {scores}.scores where run_id = '{run}'", "missing", "has no scores", id="scores"),
         pytest.param(
-            "delete from scores_v1.measurements where run_id = '{run}'", "missing", "diarization on callhome has no row", id="measurement"
+            "delete from {scores}.measurements where run_id = '{run}'", "missing", "diarization on callhome has no row", id="measurement"
         ),
         pytest.param(
-            "update scores_v1.measurements set numbers = '{{\"der\": 0.1}}' where run_id = '{run}'",
+            "update {scores}.measurements set numbers = '{{\"der\": 0.1}}' where run_id = '{run}'",
             "changed",
             "column numbers is {'der': 0.1}, the log says {'der': 0.125}",
             id="number",
         ),
         pytest.param(
-            "delete from metadata_v1.experiments where id = '{experiment}'", "missing", "has no row", id="experiment"
+            "delete from {metadata}.experiments where id = '{experiment}'", "missing", "has no row", id="experiment"
         ),
         pytest.param(
-            "update metadata_v1.experiments set task = 'tts' where id = '{experiment}'",
+            "update {metadata}.experiments set task = 'tts' where id = '{experiment}'",
             "changed",
             "column task is 'tts', the log says 'asr'",
             id="task",
         ),
         pytest.param(
-            "update metadata_v1.experiment_versions v set state = (select max(state) from metadata_v1.experiment_versions w"
+            "update {metadata}.experiment_versions v set state = (select max(state) from {metadata}.experiment_versions w"
             " where w.experiment_id = v.experiment_id and w.from_offset < v.from_offset)"
             " where experiment_id = '{experiment}' and from_offset = (select max(from_offset)"
-            " from metadata_v1.experiment_versions where experiment_id = '{experiment}')",
+            " from {metadata}.experiment_versions where experiment_id = '{experiment}')",
             "changed",
             "is another than the log makes",
             id="version",
@@ -145,7 +145,9 @@ async def test_damage_is_named(
     run, experiment = await an_evaluated_run(admin)
     assert await findings(admin, run) == []
     async with postgres_pool(settings) as pool:
-        done = await pool.execute(damage.format(run=run, experiment=experiment))
+        rows = await pool.fetch("select name, version from projection.live")
+        schemas = {name: f"{name}_v{version}" for name, version in rows}
+        done = await pool.execute(damage.format(run=run, experiment=experiment, **schemas))
     assert not done.endswith(" 0"), done
     found = await findings(admin, run)
     assert any(told in each["what"] and each["kind"] == kind for each in found), found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import speech_experiment_tracker as tracker
@@ -36,11 +37,23 @@ def train(
             _describe(run, witness, n, dice)
         if now > next_checkpoint:
             next_checkpoint += _CHECKPOINT_SECONDS
-            run.log_json(f"results/{n}.json", {"step": n, "loss": dice.random()})
-            checkpoint.write_bytes(dice.randbytes(_CHECKPOINT_BYTES))
-            run.log_artifact(checkpoint, type="checkpoint", step=n)
+            _keep(run, witness, checkpoint, n, dice)
         n += 1
         time.sleep(max(0.0, start + (n - first) / calls - time.monotonic()))
+
+
+def _keep(run: Run, witness: Witness, checkpoint: Path, n: int, dice: random.Random) -> None:
+    """A text and a checkpoint, each under a name that no other call has."""
+    text, content = f"{n} {dice.random()}\n", dice.randbytes(_CHECKPOINT_BYTES)
+    checkpoint.write_bytes(content)
+    for name, data in ((f"results/{n}.txt", text.encode()), (f"{n}.pt", content)):
+        call, digest = f"artifact {name}", sha256(data).hexdigest()
+        witness.will(run.id, call, digest)
+        if data is content:
+            run.log_artifact(checkpoint, type="checkpoint", name=name, step=n)
+        else:
+            run.log_text(name, text)
+        witness.did(run.id, call, digest)
 
 
 def _describe(run: Run, witness: Witness, n: int, dice: random.Random) -> None:

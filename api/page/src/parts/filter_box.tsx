@@ -29,6 +29,7 @@ export function FilterBox({ value, problem, submit }: Props) {
     input.current!.value = next.text;
     input.current!.focus();
     input.current!.setSelectionRange(next.caret, next.caret);
+    choose(-1); // what comes next is still asked for: Enter must not take the same again
     look();
   };
   const send = (now: string) => {
