@@ -51,8 +51,9 @@ async def test_the_slider_shows_a_run_as_it_was(person: Person, admin: httpx.Asy
     await expect(cards).not_to_contain_text("layers")
     await expect(person.page.locator(".past")).to_contain_text("This is the past")
     await expect(person.page).to_have_url(re.compile("as_of=v"))
-    while "configured" not in (await slider.get_attribute("aria-valuetext") or "configured"):
+    while "configured" not in (told := await slider.get_attribute("aria-valuetext") or "configured"):
         await slider.press("ArrowRight")
+        await expect(slider).not_to_have_attribute("aria-valuetext", told)
     await expect(cards).to_contain_text("layers")
     await expect(cards).not_to_contain_text("verdict")
     await person.picture(f"slider-{theme}")
