@@ -70,8 +70,8 @@ class TestSet:
 
 Field = Column | ExperimentColumn | Param | Tag | Metric | Result | TestSet
 
-LOST_CONTACT_SECONDS = 60
-"""A running run whose last sign of life is older than this has the status `lost contact`."""
+LOST_CONTACT, LOST_CONTACT_SECONDS = "lost contact", 60
+"""The status of a running run whose last sign of life is older than this."""
 
 STATS = ("last", "min", "max", "best", "mean", "step", "count", "nans", "time")
 _RESULT_METRICS = (

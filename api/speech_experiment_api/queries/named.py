@@ -177,8 +177,9 @@ async def _test_sets(read: Reading, words: list[str], limit: int) -> list[dict[s
         f"exists (select from {read.tables.scores}.test_set_revisions v where v.test_set = t.id and {known(read, bind, 'v')})"
     )
     measured = (
-        f"select x.test_set, r.id from ({_newest_runs(read, bind, RESULTS_OF)}) r "
-        f"join {read.tables.results} x on x.run_id = r.id"
+        f"select x.test_set, r.id from ({_newest_runs(read, bind, RESULTS_OF)}) r cross join lateral "
+        # `offset 0` has the few rows of each run fetched by their index, whatever else a plan might join
+        f"(select distinct y.test_set from {read.tables.results} y where y.run_id = r.id offset 0) x"
     )
     sql = (
         f"select s.name, count(distinct s.run_id) as runs from ({registered} union all {measured}) s "

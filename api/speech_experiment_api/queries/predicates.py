@@ -13,6 +13,7 @@ from datetime import datetime
 from .conditions import Conditions
 from .directions import higher_is_better
 from .fields import (
+    LOST_CONTACT,
     LOST_CONTACT_SECONDS,
     Column,
     ExperimentColumn,
@@ -127,7 +128,18 @@ class Predicates:
         return f"{items} && {self.bind(wanted, 'text[]')}"
 
     def _on_status(self, predicate: Predicate) -> str:
-        return self.conditions.on(status_expression(self.bind, self.now), "text", predicate)
+        """The status as shown, and what it says of the status as it is kept, which has an index."""
+        shown = self.conditions.on(status_expression(self.bind, self.now), "text", predicate)
+        match predicate:
+            case Compare(path, "=", value):
+                wanted: tuple[Value, ...] = (value,)
+            case In(path, values):
+                wanted = values
+            case _:
+                return shown
+        names = {self.conditions.literal("text", path, value) for value in wanted}
+        kept = {"running" if name == LOST_CONTACT else name for name in names}
+        return f"(r.status = any({self.bind(sorted(map(str, kept)), 'text[]')}) and {shown})"
 
     # Side tables
 
@@ -225,7 +237,7 @@ def status_expression(bind: Binder, now: datetime) -> str:
     """The status as shown: a run that says it runs but gave no sign of life has lost contact."""
     moment = bind(now, "timestamptz")
     silent = f"coalesce(r.heartbeat_at, r.started_at, r.created_at) < {moment} - interval '{LOST_CONTACT_SECONDS} s'"
-    return f"case when r.status = 'running' and {silent} then 'lost contact' else r.status end"
+    return f"case when r.status = 'running' and {silent} then '{LOST_CONTACT}' else r.status end"
 
 
 def metric_expression(metric: Metric) -> tuple[str, Kind]:

@@ -82,7 +82,9 @@ alter table {schema}.runs alter languages set storage main, alter domains set st
 -- The first two are walked by searches: newest first, and by id where a value to sort by is missing.
 create index on {schema}.runs (workspace, created_at desc, id desc) include (experiment_id);
 create index on {schema}.runs (workspace, id);
-create index on {schema}.runs (experiment_id, created_at desc, id desc);
+-- These two answer alone, without the wide rows: how the runs of an experiment do, and names with a word in them.
+create index on {schema}.runs (experiment_id, created_at desc, id desc) include (workspace, status);
+create index on {schema}.runs (workspace, name) include (created_at, id, experiment_id);
 create index on {schema}.runs (workspace, status);
 create index on {schema}.runs using gin (languages);
 create index on {schema}.runs using gin (domains);
