@@ -135,6 +135,8 @@ class Stores:
         self.desks = Desks(lambda: connections.postgres_session(settings))
         self.standings: OrderedDict[tuple[str, str, bytes | None], Any] = OrderedDict()
         self.certainties: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self.lists: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self.haystacks: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._objects: Minio | None = None
 
     @property

@@ -287,6 +287,8 @@ order by {", ".join((*self.series, "tupleElement(point, 1)", "tupleElement(point
             if bound is not None:
                 self._filters.append(f"{x} {sign} {{{name}:Float64}}")
                 self.parameters[name] = bound
+                if self.axis == "step":  # says nothing new, but in words that the primary key understands
+                    self._filters.append(f"(has_step = 0 or step {sign} {{{name}:Float64}})")
 
     def _map(self, name: str, values: Mapping[int, int], default: int, column: str = "producer") -> str:
         """An expression: the value of the row's column, or the default."""

@@ -85,7 +85,8 @@ async def _curves(request: Request, runs: list[UUID], many: bool) -> Response:
     table = f"metric_points_v{read.tables.versions[1]}"
     arrow = ARROW in request.headers.get("accept", "")
     answer = _Answer(runs, many, read.vector.token(), arrow)
-    body = await asyncio.to_thread(_body, client, table, asked, answer, known.points <= THIN_HERE)
+    here = known.points * _share(asked, known.last_step) <= THIN_HERE
+    body = await asyncio.to_thread(_body, client, table, asked, answer, here)
     return Response(body, media_type=ARROW if arrow else "application/json", headers=read.headers)
 
 
@@ -116,10 +117,20 @@ def _body(client: Client, table: str, asked: CurveRequest, answer: _Answer, here
 
 
 class _Known(NamedTuple):
-    """What Postgres says of the runs, and how many points their effective curves have in all."""
+    """What Postgres says of the runs, how many points their effective curves have in all, and the last step of any."""
 
     runs: tuple[CurveRun, ...]
     points: int
+    last_step: int
+
+
+def _share(asked: CurveRequest, last_step: int) -> float:
+    """About which part of their points lies between `begin` and `end`: as if steps had points alike."""
+    if asked.axis != "step":
+        return 1.0
+    begin = max(0.0, asked.begin or 0.0)
+    end = last_step if asked.end is None else min(asked.end, last_step)
+    return min(1.0, max(0.0, end - begin + 1) / (last_step + 1)) if last_step > 0 else 1.0
 
 
 async def _known(read: Reading, runs: list[UUID], keys: tuple[str, ...]) -> _Known:
@@ -134,15 +145,21 @@ async def _known(read: Reading, runs: list[UUID], keys: tuple[str, ...]) -> _Kno
             array(select coalesce(l.attempt, 1) {ledger}) as tries,
             array(select a.attempt {attempts}) as attempts,
             array(select a.from_step {attempts}) as from_steps,
-            (select coalesce(sum(s.count), 0)::bigint from {metrics}.summaries s
-             where s.run_id = r.id and s.key = any({bind(list(keys), "text[]")})) as points
+            s.points, s.last_step
         from {read.tables.metadata}.runs r
+        cross join lateral (
+            select coalesce(sum(s.count), 0)::bigint as points, max(s.last_step) as last_step
+            from {metrics}.summaries s where s.run_id = r.id and s.key = any({bind(list(keys), "text[]")})) s
         where r.id = any({bind(runs, "uuid[]")}) and {visible(read.tables, bind, read.scope)}"""
     rows = {row["id"]: row for row in await read.fetch(sql, *bind.values)}
     for run in runs:
         if run not in rows:
             raise missing_run(run, read)
-    return _Known(tuple(_curve_run(rows[run]) for run in runs), sum(row["points"] for row in rows.values()))
+    return _Known(
+        tuple(_curve_run(rows[run]) for run in runs),
+        sum(row["points"] for row in rows.values()),
+        max((row["last_step"] or 0 for row in rows.values()), default=0),
+    )
 
 
 def _curve_run(row: Any) -> CurveRun:

@@ -32,6 +32,8 @@ _hypotheses = msgspec.msgpack.Decoder(Hypotheses)
 Ints = NDArray[np.int64]
 _FEW = 1_000
 """Hypotheses up to which only the batches that hold them are read."""
+_KEPT_TEXTS = 600_000
+"""Unpacked texts of lists that are kept: ids, references and audio of two lists of 100,000 utterances."""
 
 
 class Scored(NamedTuple):
@@ -93,18 +95,33 @@ async def scored_utterances(read: Reading, row: Any, sight: Seen) -> Scored:
 
 async def names_of(read: Reading, row: Any) -> list[str]:
     """The ids of an evaluation's list, by position."""
-    owner, base = place_of(row)
-    sql = f"select ids from {read.tables.scores}.lists where owner = $1 and base = $2"
-    names: list[str] = unpack((await read.fetch(sql, owner, base))[0]["ids"], list[str])
+    names: list[str] = await _column(read, row, "ids", list[str])
     return names
+
+
+async def _column(read: Reading, row: Any, name: str, kind: Any) -> Any:
+    """A column of an evaluation's list, which never changes; those that were asked for last are kept unpacked."""
+    owner, base = place_of(row)
+    kept = read.services.stores.lists
+    key = (read.tables.scores, owner, base, name)
+    if key not in kept:
+        sql = f"select {name} as packed from {read.tables.scores}.lists where owner = $1 and base = $2"
+        kept[key] = unpack((await read.fetch(sql, owner, base))[0]["packed"], kind)
+    kept.move_to_end(key)
+    while len(kept) > 1 and sum(map(_texts_in, kept.values())) > _KEPT_TEXTS:
+        kept.popitem(last=False)
+    return kept[key]
+
+
+def _texts_in(column: list[str] | tuple[list[str], bytes, bytes]) -> int:
+    return len(column[0] if isinstance(column, tuple) else column)
 
 
 async def references_of(read: Reading, row: Any, names: Mapping[int, str]) -> dict[int, str]:
     """position → reference at the revision, of some positions with their ids."""
     schema = read.tables.scores
     owner, base = place_of(row)
-    found = await read.fetch(f"select texts from {schema}.lists where owner = $1 and base = $2", owner, base)
-    texts: list[str] = unpack(found[0]["texts"], list[str])
+    texts: list[str] = await _column(read, row, "texts", list[str])
     references = {position: texts[position] for position in names}
     if base != OWN:
         corrected = await read.fetch(
@@ -167,9 +184,7 @@ async def recognised_at(
 
 async def audio_of(read: Reading, row: Any) -> Callable[[int], tuple[str, float | None, float | None]]:
     """Position → URI ("" when none is known), start and duration in seconds, of an evaluation's list."""
-    sql = f"select audio from {read.tables.scores}.lists where owner = $1 and base = $2"
-    packed = (await read.fetch(sql, *place_of(row)))[0]["audio"]
-    uris, starts, durations = unpack(packed, tuple[list[str], bytes, bytes])
+    uris, starts, durations = await _column(read, row, "audio", tuple[list[str], bytes, bytes])
     columns = np.frombuffer(starts, "<f8"), np.frombuffer(durations, "<f8")
 
     def at(position: int) -> tuple[str, float | None, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from .breakdowns import labels_of
 from .confusions import confused
 from .decoded import Decoded, decoded_of
 from .evaluations import evaluation_at
+from .haystacks import haystack_of
 from .packed import Ints, Scored, audio_of, hypotheses_of, names_of, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
 from .scored import PROFILE, seen
@@ -110,14 +111,10 @@ async def _utterances(read: Reading) -> dict[str, Any]:
         confusion, warnings = await confused(read, sight, scored, said, heard)
         taken &= confusion
     order = order[taken[order]]
-    names = await names_of(read, row)
-    page = slice(skip, skip + limit)
-    search = plain(parameters.get("search", "")).casefold()
-    texts = await _texts(read, scored, names, (order if search else order[page]).tolist())
-    if search:
-        order = _containing(texts, names, order, search)
-    chosen = order[page].tolist()
-    shown = await _shown(read, scored, names, texts, chosen)
+    if search := plain(parameters.get("search", "")):
+        order = order[(await haystack_of(read, scored)).containing(search)[order]]
+    chosen = order[skip : skip + limit].tolist()
+    shown = await _shown(read, scored, chosen)
     if flag(read.request, "decoded"):
         decoded = await decoded_of(read, scored, chosen)
         shown = [{**each, "decoded": decoded[position]} for each, position in zip(shown, chosen, strict=True)]
@@ -161,34 +158,10 @@ def _taken(scored: Scored, conditions: Sequence[str]) -> NDArray[np.bool_]:
     return taken
 
 
-class _Texts(NamedTuple):
-    """By position."""
-
-    references: dict[int, str]
-    hypotheses: dict[int, str | None]
-
-
-async def _texts(read: Reading, scored: Scored, names: Sequence[str], positions: Sequence[int]) -> _Texts:
-    return _Texts(
-        await references_of(read, scored.row, {position: names[position] for position in positions}),
-        await hypotheses_of(read, scored.row, scored.columns, positions),
-    )
-
-
-def _containing(texts: _Texts, names: Sequence[str], order: Ints, search: str) -> Ints:
-    kept = [
-        position
-        for position in order.tolist()
-        if search in names[position].casefold()
-        or search in texts.references[position].casefold()
-        or search in (texts.hypotheses[position] or "").casefold()
-    ]
-    return np.asarray(kept, np.int64)
-
-
-async def _shown(
-    read: Reading, scored: Scored, names: Sequence[str], texts: _Texts, positions: Sequence[int]
-) -> list[dict[str, Any]]:
+async def _shown(read: Reading, scored: Scored, positions: Sequence[int]) -> list[dict[str, Any]]:
+    names = await names_of(read, scored.row)
+    references = await references_of(read, scored.row, {position: names[position] for position in positions})
+    hypotheses = await hypotheses_of(read, scored.row, scored.columns, positions)
     speakers, speaker = labels_of(scored, "speaker", {})
     audio = await audio_of(read, scored.row)
     counts, errors, tokens = scored.columns.counts, scored.errors, scored.tokens
@@ -196,8 +169,8 @@ async def _shown(
         {
             "utterance": names[position],
             "speaker": speakers[int(speaker[position])],
-            "reference": texts.references[position],
-            "hypothesis": texts.hypotheses[position],
+            "reference": references[position],
+            "hypothesis": hypotheses[position],
             "errors": int(errors[position]),
             "tokens": int(tokens[position]),
             "hits": int(counts[position, HITS]),

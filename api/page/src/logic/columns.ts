@@ -81,6 +81,31 @@ function resultColumn(id: string): Column | null {
   return { id, title, hint: `${metric.toUpperCase()} on ${set}`, width, order: id, field: "test_sets", numeric: true, text };
 }
 
+export interface NamedSet {
+  test_set: string;
+  metrics: string[];
+}
+
+/** The test sets that runs have results on, those of most runs first. */
+export function testSetsOf(runs: readonly Run[]): NamedSet[] {
+  const counts = new Map<string, { runs: number; metrics: Set<string> }>();
+  for (const run of runs)
+    for (const [set, metrics] of Object.entries(run.test_sets ?? {})) {
+      const seen = counts.get(set) ?? { runs: 0, metrics: new Set() };
+      seen.runs += 1;
+      for (const each of Object.keys(metrics)) seen.metrics.add(each);
+      counts.set(set, seen);
+    }
+  const sets = [...counts].sort(([a, x], [b, y]) => y.runs - x.runs || a.localeCompare(b));
+  return sets.map(([test_set, { metrics }]) => ({ test_set, metrics: [...metrics].sort() }));
+}
+
+/** The usual columns with a result on each of the first two test sets, its WER where it has one. */
+export function usualColumns(sets: readonly NamedSet[]): string[] {
+  const results = sets.slice(0, 2).flatMap(({ test_set, metrics }) => (metrics[0] ? [resultId(metrics.includes("wer") ? "wer" : metrics[0], test_set)] : []));
+  return [USUAL[0]!, ...results, ...USUAL.slice(1)];
+}
+
 /** Names of test sets differ at their ends: librispeech-test-clean, librispeech-test-other. */
 function shortened(set: string): string {
   const parts = set.split(/[-_]/);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { lines, merged, wordNumbers, type Operation, type Step } from "./alignment";
 import { colourOf } from "./colours";
 import type { Run } from "./api";
-import { column, differing, flat, inside, moved, nextOrder, orderTerm, parseOrder } from "./columns";
+import { column, differing, flat, inside, moved, nextOrder, orderTerm, parseOrder, testSetsOf, usualColumns } from "./columns";
 import { completed, keyed, literal, matching, placeAt } from "./completion";
 import { aligned, bandOf, extended, lineOf, panelOrder, parted, smoothed, together } from "./curves";
 import { duration, metric, plain, size } from "./format";
@@ -39,6 +39,17 @@ describe("values", () => {
     expect([0.00012345, 1e-9, 1234.5, 3, 123456789, -0.5].map(plain)).toEqual(["0.0001234", "1.00e-9", "1235", "3", "1.23e+8", "-0.5"]);
     expect([0, 59, 3_600, 180_000].map(duration)).toEqual(["0.0 s", "59 s", "1 h 0 min", "2 d 2 h"]);
     expect([999, 1_500, 2e9].map(size)).toEqual(["999 B", "1.5 kB", "2.0 GB"]);
+  });
+});
+
+describe("usual columns", () => {
+  const run = (test_sets: Run["test_sets"]) => ({ test_sets }) as Run;
+  it("have results on the two test sets of most runs, the WER where there is one", () => {
+    const runs = [run({ clean: { cer: 0.1, wer: 0.2 }, other: { mer: 0.3 } }), run({ other: { cer: 0.1 } }), run({ zeta: { wer: 1 } }), run(undefined)];
+    expect(usualColumns(testSetsOf(runs))).toEqual(["status", "cer['other']", "wer['clean']", "experiment", "created_at", "duration"]);
+  });
+  it("are without results where no run has any", () => {
+    expect(usualColumns(testSetsOf([run({})]))).toEqual(["status", "experiment", "created_at", "duration"]);
   });
 });
 

@@ -18,8 +18,8 @@ const TAGS = 6;
 /** Tags that say again what a run has fields for. */
 const ALSO_FIELDS = new Set(["task", "language", "languages", "domain", "domains"]);
 
-/** Values of task, language, domain and the two tags that most runs have; null until all are there, so that nothing moves later. */
-export function useFacets(): Facet[] | null {
+/** Values of task, language, domain and the two tags that most runs have; empty until all are there. */
+export function useFacets(): Facet[] {
   const tags = useAnswer<Values>("/values", { field: "tags", limit: TAGS });
   const [one, other] = (tags.answer?.values ?? []).map((each) => each.value).filter((each) => !ALSO_FIELDS.has(each));
   const found = [
@@ -29,7 +29,7 @@ export function useFacets(): Facet[] | null {
     useFacet(one ?? "", one === undefined ? null : keyed("tags", one)),
     useFacet(other ?? "", other === undefined ? null : keyed("tags", other)),
   ];
-  if ((!tags.answer && !tags.problem) || found.includes(null)) return null;
+  if ((!tags.answer && !tags.problem) || found.includes(null)) return [];
   return found.filter((each) => each !== null && each.values.length > 0) as Facet[];
 }
 

@@ -33,7 +33,8 @@ interface Props {
 }
 
 const AXES: [Axis, string][] = [["step", "Step"], ["epoch", "Epoch"], ["relative", "Time since start"], ["time", "Time of day"]];
-const POINTS = 1_000;
+/** More than a panel has pixels across, small and large: each stretch of the axis comes as its least and its largest value. */
+const POINTS = { small: 500, large: 1_500 };
 /** Live points are appended as they come; so often the curve is asked for again, as the tables have it. */
 const RECONCILE_MS = 10_000;
 
@@ -152,7 +153,7 @@ function Panel(props: PanelProps) {
   const [live, setLive] = useState<Record<string, Curve>>({});
   const ids = runs.map((run) => run.id);
   const asked = useAnswer<ManyCurves>(seen && ids.length ? "/curves" : null, {
-    run: ids, key: name, axis, points: POINTS, abandoned: props.resumes ? true : null, ...(zoom ? { begin: zoom[0], end: zoom[1] } : {}),
+    run: ids, key: name, axis, points: wide ? POINTS.large : POINTS.small, abandoned: props.resumes ? true : null, ...(zoom ? { begin: zoom[0], end: zoom[1] } : {}),
   });
 
   useEffect(() => {

@@ -21,7 +21,7 @@ interface Props {
 type Row = Utterance & { id: string };
 
 const PAGE = 200;
-const TYPING_MS = 250;
+const TYPING_MS = 80;
 const PASSING_MS = 120;
 const ORDERS = [
   ["errors", "Most errors first"],

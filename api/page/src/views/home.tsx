@@ -23,7 +23,7 @@ export function Home({ route: { query } }: ViewProps) {
   const facets = useFacets();
   const newest = useAnswer<RunPage>("/runs", { limit: 8, fields: SHOWN });
   if (experiments.problem) return <Notice problem={experiments.problem} again={experiments.again} />;
-  if (!experiments.answer || !newest.answer || !facets) return null;
+  if (!experiments.answer || !newest.answer) return null;
   if (!experiments.answer.experiments.length && !task && !newest.answer.runs.length) return <FirstSteps title="No experiments yet" />;
   return (
     <div class="home">

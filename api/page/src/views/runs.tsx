@@ -1,8 +1,8 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem, type Run, type RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
-import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, resultId, USUAL } from "../logic/columns";
+import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, testSetsOf, USUAL, usualColumns, type NamedSet } from "../logic/columns";
 import { runsSheet } from "../logic/sheets";
 import { useLive } from "../logic/live";
 import { address, ask, go, joined, list, shownMoment } from "../logic/route";
@@ -18,7 +18,7 @@ import type { ViewProps } from ".";
 import { GroupCurves, GroupTable } from "./runs_grouped";
 
 interface TestSets {
-  test_sets: { test_set: string; metrics: string[] }[];
+  test_sets: NamedSet[];
 }
 
 const PAGE = 200;
@@ -32,16 +32,17 @@ export function Runs({ route }: ViewProps) {
   const { query } = route;
   const filter = query.get("filter") ?? "";
   const order = parseOrder(query.get("order"));
-  const usual = useUsualColumns();
-  const ids = query.has("columns") ? list(query.get("columns")) : usual;
   const pins = list(query.get("pins"));
+  const groups = list(query.get("group"));
+  const grouped = groups.length > 0;
+  const chosen = query.has("columns") ? list(query.get("columns")) : null;
+  const needed = [...(chosen ?? USUAL).flatMap((id) => column(id)?.field ?? []), ...(chosen ? [] : ["test_sets"])];
+  const fields = [...new Set(["name", "status", "started_at", ...needed])].sort().join();
+  const runs = useRuns(!grouped ? { filter, order_by: orderTerm(order), fields } : null);
+  const usual = useUsualColumns(runs, grouped);
+  const ids = chosen ?? usual;
   const ordered = [...(ids ?? []).filter((id) => pins.includes(id)), ...(ids ?? []).filter((id) => !pins.includes(id))];
   const columns = ordered.map(column).filter((each) => each !== null);
-  const groups = list(query.get("group"));
-  // The usual columns need the same fields whichever test sets they name: the runs need not wait for these.
-  const needed = query.has("columns") ? columns.map((each) => each.field) : [...USUAL.map((id) => column(id)!.field), "test_sets"];
-  const fields = [...new Set(["name", "status", "started_at", ...needed])].sort().join();
-  const runs = useRuns(!groups.length ? { filter, order_by: orderTerm(order), fields } : null);
 
   const [highlighted, highlight] = useState<string | null>(null);
   const shown = query.has("shown") ? list(query.get("shown")).filter((each) => each !== "none") : runs.rows.slice(0, FIRST_SHOWN).map((run) => run.id);
@@ -75,14 +76,13 @@ export function Runs({ route }: ViewProps) {
     cell: (run) => (each.id === "status" ? <Status status={run.status} /> : each.text(run)),
   }))];
   const sort = (id: string) => ask({ order: nextOrder(order, id) });
-  const grouped = groups.length > 0;
   if (!grouped && runs.loaded && !runs.rows.length && !filter) return <FirstSteps title="No runs yet" />;
   return (
     <div class="split">
       <section class="list" aria-label="Runs">
         <h1 class="unseen">Runs</h1>
         <div class="tools">
-          <FilterBox value={filter} problem={runs.problem} submit={(text) => ask({ filter: text, shown: null }, { replace: false })} />
+          <FilterBox value={filter} problem={runs.problem} submit={(text) => ask({ filter: text, shown: query.get("shown") === "none" ? "none" : null }, { replace: false })} />
           <span class="quiet count" aria-live="polite">{!grouped && runs.loaded && `${runs.rows.length}${runs.more ? "+" : ""} runs`}</span>
           {!grouped && shown.length > 1 && <a class="button" href={address("/compare", { runs: joined(shown.slice(0, MOST_COMPARED)) })}>Compare shown</a>}
           {!grouped && runs.rows.length > 0 && <ExportMenu name="Runs" sheet={() => runsSheet(runs, columns, filter)} />}
@@ -104,14 +104,17 @@ export function Runs({ route }: ViewProps) {
   );
 }
 
-/** The usual columns, with results on the test sets that most runs have; null until they are known. */
-function useUsualColumns(): string[] | null {
-  const { answer, problem } = useAnswer<TestSets>("/test-sets");
-  return useMemo(() => {
-    if (!answer) return problem ? USUAL : null;
-    const sets = answer.test_sets.slice(0, 2).flatMap((each) => (each.metrics[0] ? [resultId(each.metrics.includes("wer") ? "wer" : each.metrics[0], each.test_set)] : []));
-    return [USUAL[0]!, ...sets, ...USUAL.slice(1)];
-  }, [answer, problem]);
+/**
+ * The usual columns, with results on the test sets that most runs have: of the first ones that came, as asking about
+ * all would take longer than they do; groups are of all runs. null until they are known, and then as they are.
+ */
+function useUsualColumns({ rows, loaded, problem }: Loaded, grouped: boolean): string[] | null {
+  const kept = useRef<string[] | null>(null);
+  const sets = useAnswer<TestSets>(grouped ? "/test-sets" : null);
+  if (grouped) return sets.answer ? usualColumns(sets.answer.test_sets) : sets.problem ? USUAL : null;
+  if (!rows.length) return loaded || problem ? USUAL : null;
+  kept.current ??= usualColumns(testSetsOf(rows));
+  return kept.current;
 }
 
 interface Loaded {
