@@ -16,8 +16,18 @@ from importlib import import_module
 from typing import Any
 
 _CODE = re.compile(r"Code: (\d+)\. ")
-_OPTIONS = "os_threads_nice_value_merge_mutate=10"
-"""Merging costs more than inserting: it takes the processor when nobody else wants it."""
+_OPTIONS = "&".join(
+    [
+        # merging costs more than inserting: it takes the processor when nobody else wants it
+        "os_threads_nice_value_merge_mutate=10",
+        # keyed by part and condition, and kept when the part is gone: with parts of seconds and conditions
+        # that name runs it never hits and grows for days
+        "query_condition_cache_size=0",
+        # 5 GiB each by default, for the machine that is all ClickHouse's
+        "mark_cache_size=268435456",
+        "index_mark_cache_size=67108864",
+    ]
+)
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 _CHANGES_SESSION = re.compile(r"\s*(SET|USE|CREATE\s+TEMPORARY)\b", re.IGNORECASE)
 
