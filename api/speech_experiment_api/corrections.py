@@ -1,4 +1,4 @@
-"""Correcting a reference of a test set: a revision of its own, on which every system is scored again."""
+"""Correcting a reference of a test set: a revision of its own, on which every system is scored again; and doubting one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from starlette.responses import Response
 
 from speech_experiment_schemas.ids import birth_name, test_set_id
 from speech_experiment_schemas.limits import Line, Name, Text
-from speech_experiment_schemas.test_sets import ReferenceCorrected
+from speech_experiment_schemas.test_sets import ReferenceCorrected, ReferenceMarked, TestSetEvent
 
 from .auth import actor_of
 from .params import plain
 from .problems import bad_request, conflict, not_found
 from .queries.flips import position_of
+from .queries.marks import open_marks
 from .queries.packed import names_of, references_of
 from .queries.reading import Reading, reading
 from .responses import json_response, read_json
@@ -50,7 +51,6 @@ class Corrected(msgspec.Struct):
 @routes.post("/api/v1/corrections", access="editor", request=Correction, response=Corrected, status=201)
 async def correct_reference(request: Request) -> Response:
     """Corrects the reference of an utterance; answers when every system is scored again. The past stays."""
-    services, actor = services_of(request), actor_of(request)
     wanted = await read_json(request, Correction)
     name = birth_name(plain(wanted.test_set))
     async with reading(request, newest=True) as read:
@@ -62,10 +62,52 @@ async def correct_reference(request: Request) -> Response:
     event = ReferenceCorrected(
         test_set=name, ids=[wanted.utterance], references=[wanted.reference], reason=wanted.reason
     )
-    subject = ("test_set", test_set_id(actor.workspace, name))
-    written = await services.test_sets.append((event, subject), actor=actor.name, workspace=actor.workspace)
-    scored = await services.positions.reached(written, services.settings.projection_timeout)
+    scored = await _said(request, event)
     return json_response(Corrected(name, wanted.utterance, before, wanted.reference, revision, scored), 201)
+
+
+class NewMark(msgspec.Struct, forbid_unknown_fields=True):
+    """note: what is doubtful; needed for a mark. doubtful: false dismisses the mark, and the note tells why."""
+
+    test_set: Name
+    utterance: Name
+    note: Line = ""
+    doubtful: bool = True
+
+
+class NowMarked(msgspec.Struct):
+    """shown: whether answers have it by now (else it follows)."""
+
+    test_set: str
+    utterance: str
+    doubtful: bool
+    note: str
+    shown: bool
+
+
+@routes.post("/api/v1/marks", access="editor", request=NewMark, response=NowMarked, status=201)
+async def mark_reference(request: Request) -> Response:
+    """Marks the reference of an utterance as doubtful, or dismisses its mark; no score changes."""
+    wanted = await read_json(request, NewMark)
+    name, note = birth_name(plain(wanted.test_set)), wanted.note.strip()
+    if wanted.doubtful and not note:
+        raise bad_request("say what is doubtful, for whoever looks at it", "note")
+    async with reading(request, newest=True) as read:
+        await _current(read, name, plain(wanted.utterance))
+        marked = await open_marks(read, test_set_id(read.actor.workspace, name))
+    if not wanted.doubtful and wanted.utterance not in marked:
+        raise conflict("it has no mark that could be dismissed", "utterance")
+    event = ReferenceMarked(test_set=name, ids=[wanted.utterance], doubtful=wanted.doubtful, note=note)
+    shown = await _said(request, event)
+    return json_response(NowMarked(name, wanted.utterance, wanted.doubtful, note, shown), 201)
+
+
+async def _said(request: Request, event: TestSetEvent) -> bool:
+    """Appends an event about a test set; whether the projection has it in time."""
+    services, actor = services_of(request), actor_of(request)
+    subject = ("test_set", test_set_id(actor.workspace, event.test_set))
+    written = await services.test_sets.append((event, subject), actor=actor.name, workspace=actor.workspace)
+    return await services.positions.reached(written, services.settings.projection_timeout)
 
 
 async def _current(read: Reading, name: str, utterance: str) -> tuple[int, str | None]:

@@ -45,6 +45,8 @@ _RUN = frozenset(
 )
 _RUNS = frozenset({"/runs", "/curves", "/live", "/runs/{id}/delivery"})
 _BOARD = frozenset({"/scores", "/leaderboard"})
+_BESIDE_BOARD = frozenset({"/significance", "/breakdown"})
+"""Of evaluations whose ids the board has told."""
 _EVALUATION = frozenset(
     {
         "/evaluations/{id}",
@@ -80,7 +82,7 @@ def _of_runs(parts: list[str], query: Mapping[str, str]) -> View:
 
 
 def _of_leaderboard(parts: list[str], query: Mapping[str, str]) -> View:
-    return View(_BOARD, filter=query.get("filter", ""))
+    return View(_BOARD | _BESIDE_BOARD, filter=query.get("filter", ""))
 
 
 def _of_evaluation(parts: list[str], query: Mapping[str, str]) -> View:
@@ -172,7 +174,9 @@ def _names_only_its_own(request: Request, route: str, view: View) -> bool:
         return False
     if route in ("/runs", *_BOARD) and not _asks_for_its_own(given.get("filter", ""), view):
         return False
-    return _within(evaluations, view.evaluations) and (view.filter is not None or _within(runs, view.runs))
+    if view.filter is not None:
+        return True
+    return _within(evaluations, view.evaluations) and _within(runs, view.runs)
 
 
 def _within(asked: Iterable[str], own: frozenset[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of test sets: their states folded over a batch, the lists as they were logged, revisions and corrections."""
+"""Rows of test sets: their states folded over a batch, the lists as they were logged, revisions, corrections, marks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from speech_experiment_projections.test_sets import TestSet
 from speech_experiment_projections.texts import clean_text
 from speech_experiment_schemas.test_sets import (
     ReferenceCorrected,
+    ReferenceMarked,
     TestSetEvent,
     TestSetRegistered,
     TestSetUtterances,
@@ -75,6 +76,20 @@ _CORRECTIONS = Table(
     {"test_set": "uuid", "number": "int", "base": "int", "utterance": "text", "reference": "text"},
     ("test_set", "number", "utterance"),
 )
+_MARKS = Table(
+    "reference_marks",
+    {
+        "test_set": "uuid",
+        "utterance": "text",
+        "doubtful": "boolean",
+        "note": "text",
+        "actor": "text",
+        "time": "time",
+        "partition": "int",
+        "offset": "bigint",
+    },
+    ("test_set", "utterance", "partition", "offset"),
+)
 _BATCHES = Table(
     "utterance_batches",
     {"test_set": "uuid", "upload": "uuid", "partition": "int", "offset": "bigint", "data": "bytea"},
@@ -115,6 +130,7 @@ class TestSetBatch:
         self._changed: set[UUID] = set()
         self._batches: list[tuple[Any, ...]] = []
         self._corrections: list[tuple[Any, ...]] = []
+        self._marks: list[tuple[Any, ...]] = []
         self._descriptions: list[tuple[Any, ...]] = []
         self._dropped: list[tuple[UUID, UUID]] = []
         self.revisions: list[Revision] = []
@@ -141,6 +157,11 @@ class TestSetBatch:
                     (subject, after.revision, after.base, clean_text(name), clean_text(text))
                     for name, text in zip(payload.ids, payload.references, strict=True)
                 ]
+            case ReferenceMarked():
+                said = (payload.doubtful, clean_text(payload.note), recorded.actor)
+                place = (recorded.time, recorded.partition, recorded.offset)
+                names = dict.fromkeys(map(clean_text, payload.ids))
+                self._marks += [(subject, name, *said, *place) for name in names]
         self._known[subject] = after
         self._changed.add(subject)
         self._note_revision(before, after, recorded)
@@ -177,6 +198,7 @@ class TestSetBatch:
         await _REVISIONS.insert(connection, self._schema, self.revisions)
         await _DESCRIPTIONS.insert(connection, self._schema, self._descriptions)
         await _CORRECTIONS.insert(connection, self._schema, self._corrections)
+        await _MARKS.insert(connection, self._schema, self._marks)
         if self._dropped:
             sets, uploads = zip(*self._dropped, strict=True)
             await connection.execute(statement(_DROP, self._schema), list(sets), list(uploads))

@@ -259,6 +259,17 @@ class Client(Questions):
 
         correct(self, test_set, references, reason)
 
+    def mark_reference(
+        self, test_set: TestSet | str, utterance: str, note: str, *, doubtful: bool = True
+    ) -> None:
+        """Marks the reference of an utterance as doubtful; nothing is scored again.
+
+        A correction settles the mark; so does doubtful=False, where the reference is right after all.
+        """
+        from .test_sets import mark
+
+        mark(self, test_set, utterance, note, doubtful=doubtful)
+
     def apply_profile(self, name: str, definition: Mapping[str, Any] | None = None) -> None:
         """Scores the whole history by a scoring profile too, and whatever is evaluated later.
 

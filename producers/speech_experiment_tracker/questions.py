@@ -218,6 +218,17 @@ class Questions:
 
         return latency(self.api(), identities(evaluations), as_of, profile=profile)
 
+    def marks(
+        self, test_set: str | None = None, *, state: str = "open", limit: int = 100, as_of: AsOf = None
+    ) -> Frame[Row]:
+        """References that somebody doubts, of one test set or all.
+
+        state  open, dismissed, corrected or all
+        """
+        from .scores import marks
+
+        return marks(self.api(), as_of, test_set=test_set, state=state, limit=limit)
+
     def flips(
         self,
         a: Evaluation | UUID | str,

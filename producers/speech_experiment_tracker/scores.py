@@ -63,6 +63,12 @@ def latency(api: ApiClient, evaluation_ids: Sequence[str], as_of: AsOf, **query:
     return Frame(answer["systems"], answer["vector"])
 
 
+def marks(api: ApiClient, as_of: AsOf, **query: Any) -> Frame[Row]:
+    """References that are marked as doubtful, the newest first."""
+    answer = api.get("/api/v1/marks", {**query, "as_of": sent(as_of)})
+    return Frame(answer["marks"], answer["vector"])
+
+
 def flips(api: ApiClient, a: str, b: str, as_of: AsOf, **query: Any) -> Frame[Row]:
     """Utterances on which two systems differ, the largest change first."""
     answer = api.get("/api/v1/flips", {"a": a, "b": b, **query, "as_of": sent(as_of)})

@@ -11,6 +11,7 @@ from speech_experiment_schemas.columns import digest_text
 from speech_experiment_schemas.ids import birth_name, test_set_id, uuid7
 from speech_experiment_schemas.test_sets import (
     ReferenceCorrected,
+    ReferenceMarked,
     TestSetRegistered,
     TestSetRevised,
     TestSetUtterances,
@@ -94,9 +95,7 @@ def register(
 
 def correct(client: Client, test_set: TestSet | str, references: Mapping[str, str], reason: str) -> None:
     """See Client.correct_reference."""
-    name = birth_name(
-        test_set.name if isinstance(test_set, TestSet) else text(test_set, "the test set's name", 500)
-    )
+    name = _name(test_set)
     if not references:
         raise TrackerError(f"no reference of {name!r} is corrected", "give utterance and reference")
     pairs = [
@@ -107,6 +106,21 @@ def correct(client: Client, test_set: TestSet | str, references: Mapping[str, st
         ids, texts = zip(*pairs[start : start + BATCH_ROWS], strict=True)
         payload = ReferenceCorrected(test_set=name, ids=list(ids), references=list(texts), reason=reason)
         _emit(client, name, payload)
+
+
+def mark(client: Client, test_set: TestSet | str, utterance: str, note: str, *, doubtful: bool) -> None:
+    """See Client.mark_reference."""
+    name = _name(test_set)
+    ids = [name_of(utterance, "utterance to mark")]
+    _emit(
+        client, name, ReferenceMarked(test_set=name, ids=ids, doubtful=doubtful, note=text(note, "note", 500))
+    )
+
+
+def _name(test_set: TestSet | str) -> str:
+    return birth_name(
+        test_set.name if isinstance(test_set, TestSet) else text(test_set, "the test set's name", 500)
+    )
 
 
 def _emit(client: Client, test_set: str, payload: Any) -> None:

@@ -14,6 +14,7 @@ from speech_experiment_schemas.columns import digest_text
 from speech_experiment_schemas.ids import birth_name, test_set_id
 from speech_experiment_schemas.test_sets import (
     ReferenceCorrected,
+    ReferenceMarked,
     TestSetEvent,
     TestSetRegistered,
     TestSetRevised,
@@ -81,7 +82,7 @@ def identity(recorded: Recorded) -> UUID:
 
 
 def evolve(test_set: TestSet | None, recorded: Recorded) -> TestSet:
-    """The set after an event about it; raises Refused for a correction where there is nothing to correct."""
+    """The set after an event about it; raises Refused for a correction or mark where there is no utterance."""
     test_set = test_set or _first(recorded)
     match recorded.payload:
         case TestSetRegistered() as registered:
@@ -92,12 +93,13 @@ def evolve(test_set: TestSet | None, recorded: Recorded) -> TestSet:
             found = _take(test_set, batch.upload, rows=upload.rows + len(batch.ids), digest=digest)
         case TestSetRevised() as revised:
             found = _take(test_set, revised.upload, count=revised.count, closed=revised.digest)
-        case ReferenceCorrected():
+        case ReferenceCorrected() | ReferenceMarked() as remark:
+            what = "corrected" if isinstance(remark, ReferenceCorrected) else "marked"
             if not test_set.base:
                 raise Refused(
-                    "malformed", f"the test set {test_set.name!r} has no utterances that could be corrected"
+                    "malformed", f"the test set {test_set.name!r} has no utterances that could be {what}"
                 )
-            found = msgspec.structs.replace(test_set, revision=test_set.revision + 1)
+            found = msgspec.structs.replace(test_set, revision=test_set.revision + (what == "corrected"))
         case _:
             return test_set
     return msgspec.structs.replace(

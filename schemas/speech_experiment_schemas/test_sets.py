@@ -2,7 +2,8 @@
 
 All events of a set carry its name. A list of utterances travels in batches under the id of its upload;
 `test_set.revised` closes it with its number of rows and their digest, so that half a list is never
-scored on. A correction changes references of the newest list, and makes a revision of its own.
+scored on. A correction changes references of the newest list, and makes a revision of its own; a mark says
+that a reference is doubtful, and changes nothing.
 """
 
 from __future__ import annotations
@@ -105,7 +106,25 @@ class ReferenceCorrected(msgspec.Struct, frozen=True, kw_only=True):
     reason: Line = ""
 
 
-TestSetEvent = TestSetRegistered | TestSetUtterances | TestSetRevised | ReferenceCorrected
+def check_marks(marked: ReferenceMarked, envelope: Envelope) -> None:
+    """Raises InvalidEvent unless there are utterances."""
+    check_utterances(marked.ids, {})
+
+
+@event("test_set.reference_marked", stream="evaluations", subject="test_set", check=check_marks)
+class ReferenceMarked(msgspec.Struct, frozen=True, kw_only=True):
+    """References that somebody doubts; nothing is scored again. A correction of one settles its mark.
+
+    doubtful  false: whoever looked found them right, and dismisses their marks
+    """
+
+    test_set: Name
+    ids: list[Name]
+    doubtful: bool
+    note: Line = ""
+
+
+TestSetEvent = TestSetRegistered | TestSetUtterances | TestSetRevised | ReferenceCorrected | ReferenceMarked
 
 
 def utterance_rows(batch: TestSetUtterances) -> list[tuple[object, ...]]:

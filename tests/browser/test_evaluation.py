@@ -80,6 +80,28 @@ async def test_what_cannot_be_heard_says_where_it_lies(person: Person, scored: S
     await expect(person.page.get_by_role("region", name="Sound")).to_have_count(0)
 
 
+async def test_a_doubtful_reference_is_marked_found_and_dismissed(person: Person, scored: Scored) -> None:
+    await person.open(f"/evaluations/{scored.evaluations[1]}?utterance=c-118")
+    await person.page.get_by_role("button", name="Mark as doubtful…").click()
+    dialog = person.page.get_by_role("dialog", name="The reference is doubtful: c-118")
+    await dialog.get_by_label("What is doubtful").fill(f"cut off {_ATTACK}")
+    await person.picture("mark")
+    await dialog.get_by_role("button", name="Mark it").click()
+    await expect(person.page.locator(".marked")).to_contain_text(f"cut off {_ATTACK}")
+    await person.page.get_by_role("checkbox", name="Only the 1 whose reference").check()
+    await expect(person.page.locator(".count")).to_have_text("1 utterance")
+    await person.page.reload()
+    await expect(person.page.get_by_role("grid", name="Utterances").locator(".row")).to_contain_text(
+        ["c-118"]
+    )
+    await person.picture("marked")
+    await person.page.get_by_role("button", name="Dismiss the mark…").click()
+    await person.page.get_by_role("button", name="Dismiss it").click()
+    await expect(person.page.locator(".marked")).to_have_count(0)
+    await expect(person.page.locator(".count")).to_have_text("0 utterances")
+    assert await person.page.locator("img").count() == 0
+
+
 async def test_a_corrected_reference_scores_every_system_again(person: Person, scored: Scored) -> None:
     await person.open(f"/evaluations/{scored.evaluations[1]}?utterance=c-119")
     await person.page.get_by_role("button", name="Correct the reference…").click()

@@ -849,6 +849,8 @@ def test_a_rebuild_gives_the_same_scores(client: Client, stack: RunningStack) ->
     run = client.start_run("rebuilt")
     evaluation = run.log_evaluation(name, HYPOTHESES, decoding={"beam": 2})
     run.log_evaluation(a_name(), HYPOTHESES, REFERENCES)
+    client.mark_reference(name, "b-1", "two people speak")
+    client.mark_reference(name, "a-1", "unclear")
     client.correct_reference(name, "a-1", "the cat sat on a mat")
     assert client.flush(60)
     before = scored(client, run)
@@ -858,6 +860,7 @@ def test_a_rebuild_gives_the_same_scores(client: Client, stack: RunningStack) ->
         f"scores?test_set={name}",
         f"breakdown?evaluation={evaluation.id}&by=speaker",
         f"evaluations?run={run.id}",
+        f"marks?test_set={name}&state=all",
     )
     answers = [client.api().get(f"/api/v1/{place}&as_of={vector}") for place in places]
     done = speech_tracker(

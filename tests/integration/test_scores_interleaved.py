@@ -40,6 +40,7 @@ COMPARED = (
     "test_set_revisions",
     "evaluations",
     "corrections",
+    "reference_marks",
 )
 
 
@@ -92,6 +93,13 @@ class Log:
         payload = said.ReferenceCorrected(test_set=name, ids=ids, references=[self.text(), self.text()])
         self.say(0, payload, ("test_set", UUID(int=1)))
 
+    def mark(self, name: str) -> None:
+        doubtful = self.dice.random() < 0.7
+        payload = said.ReferenceMarked(
+            test_set=name, ids=self.dice.sample(self._ids, 2), doubtful=doubtful, note=self.text()
+        )
+        self.say(0, payload, ("test_set", UUID(int=1)))
+
     def evaluate(self, name: str, *, own: bool, revision: int | None = None) -> None:
         subject, run = ("evaluation", uuid7()), uuid7()
         ids = self.dice.choices(self._ids, k=9)
@@ -110,8 +118,10 @@ def build(seed: int) -> Log:
         log.register(name)
     for _ in range(3):
         log.correct("a")
+    log.mark("a")
     log.register("a")
     log.correct("a")
+    log.mark("a")
     for number in range(8):
         log.evaluate(log.dice.choice("abc"), own=number % 4 == 3, revision=2 if number == 2 else None)
     log.say(2, ProfileApplied(profile="kaldi-wer-present"), ("profile", UUID(int=2)))

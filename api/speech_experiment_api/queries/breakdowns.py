@@ -25,7 +25,7 @@ from .scored import PROFILE, descriptions, rate, seen
 from .sql import Binder
 
 routes = Routes("breakdowns")
-MAX_EVALUATIONS, MAX_FACTORS, MAX_GROUPS = 50, 3, 10_000
+MAX_EVALUATIONS, MAX_FACTORS, MAX_GROUPS = 50, 4, 10_000
 _INTERVAL_DRAWS, _MOST_INTERVALS = 1_000, 200
 _LENGTHS = (0, 1, 3, 6, 11, 16, 21, 31, 51)
 _OF_EVALUATIONS = ("test_set", "run", "evaluation", "domain", "corpus")
@@ -59,11 +59,15 @@ class BreakdownGroup(msgspec.Struct, kw_only=True):
 
 
 class Breakdown(msgspec.Struct, kw_only=True):
-    """groups: in the order asked for; rate: of all together; macro_average: mean of the groups' rates."""
+    """groups: in the order asked for; rate: of all together; macro_average: mean of the groups' rates.
+
+    factors  what these utterances can be grouped by, and how many values each has; only what is known of some
+    """
 
     profile: str
     unit: str | None
     by: list[str]
+    factors: dict[str, int]
     groups: list[BreakdownGroup]
     total: int
     rate: float | None
@@ -118,6 +122,7 @@ async def _breakdown(read: Reading) -> dict[str, Any]:
         "profile": sight.profile,
         "unit": sight.unit,
         "by": by,
+        "factors": _values_of(parts, sets),
         "groups": [groups.shown(number, interval=number in exact) for number in shown],
         "total": len(order),
         "rate": rate(int(groups.errors.sum()), int(groups.tokens.sum())),
@@ -134,6 +139,20 @@ def _factors(asked: Sequence[str]) -> list[str]:
     if not 1 <= len(by) <= MAX_FACTORS:
         raise bad_request(f"name 1 to {MAX_FACTORS} factors, got {len(by)}", "by")
     return by
+
+
+def _values_of(parts: Sequence[Scored], sets: dict[UUID, Any]) -> dict[str, int]:
+    """Factor → how many values it has among these utterances, unknown ones aside."""
+    of_utterances = dict.fromkeys(factor for part in parts for factor in part.factors)
+    known: dict[str, int] = {}
+    for factor in (*of_utterances, "length", *_OF_EVALUATIONS):
+        values: set[str] = set()
+        for part in parts:
+            names, codes = labels_of(part, factor, sets)
+            values.update(names[code] for code in np.unique(codes).tolist())
+        if values := values - {""}:
+            known[factor] = len(values)
+    return known
 
 
 async def _sets(read: Reading, ids: Sequence[UUID]) -> dict[UUID, Any]:

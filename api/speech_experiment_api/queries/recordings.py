@@ -21,6 +21,7 @@ from ..problems import bad_request
 from ..routing import Param, Routes
 from .evaluations import evaluation_at
 from .flips import position_of
+from .marks import OpenMark, marks_of
 from .packed import Scored, audio_of, names_of, recognised_at, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
 from .scored import PROFILE, seen
@@ -60,6 +61,7 @@ class Recording(msgspec.Struct, kw_only=True):
 
     artifact    the audio where this server has it: what `audio` names, or what the run logged of the utterance
     attention   what shows the attention, where the run named it
+    mark        that the reference is doubted, and why
     words       of the hypothesis, as it was logged, where times of its words (or characters) are known
     alternatives  the n best after the hypothesis
     """
@@ -71,6 +73,7 @@ class Recording(msgspec.Struct, kw_only=True):
     duration: float | None
     artifact: StoredFile | None
     attention: StoredFile | None
+    mark: OpenMark | None
     words: list[RecordedWord]
     alternatives: list[RecordedAlternative]
     warnings: list[str]
@@ -111,6 +114,7 @@ async def _recording(read: Reading) -> dict[str, Any]:
         "duration": duration,
         "artifact": await _audio(read, row, utterance, uri),
         "attention": await _attention(read, row, attention),
+        "mark": (await marks_of(read, row)).get(utterance),
         "words": words,
         "alternatives": alternatives,
         "warnings": warnings,

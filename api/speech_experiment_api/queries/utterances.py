@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from .confusions import confused
 from .decoded import Decoded, decoded_of
 from .evaluations import evaluation_at
 from .haystacks import haystack_of
+from .marks import OpenMark, marks_of
 from .packed import Ints, Scored, audio_of, hypotheses_of, names_of, references_of, scored_utterances
 from .reading import AS_OF, Reading, reading
 from .scored import PROFILE, seen
@@ -33,6 +34,7 @@ class ScoredUtterance(msgspec.Struct, kw_only=True):
     """hypothesis: null where it is missing; counted: whether the sums are over it.
 
     audio            URI, "" where unknown; start, duration: the stretch of it, in seconds
+    mark             that the reference is doubted, and why
     decoded          what was logged besides the text; only where it was asked for, and null without a hypothesis
     """
 
@@ -50,11 +52,12 @@ class ScoredUtterance(msgspec.Struct, kw_only=True):
     audio: str
     start: float | None
     duration: float | None
+    mark: OpenMark | None
     decoded: Decoded | None = None
 
 
 class ScoredUtterances(msgspec.Struct, kw_only=True):
-    """factors: what these utterances can be grouped by; total: of those asked for, however many are shown.
+    """factors: what these utterances can be grouped by; marked: of all, those whose reference is doubted; total: of those asked for, however many are shown.
 
     warnings  of a confusion: that not all utterances were aligned
     """
@@ -62,6 +65,7 @@ class ScoredUtterances(msgspec.Struct, kw_only=True):
     profile: str
     unit: str | None
     factors: list[str]
+    marked: int
     total: int
     utterances: list[ScoredUtterance]
     warnings: list[str]
@@ -79,6 +83,7 @@ class ScoredUtterances(msgspec.Struct, kw_only=True):
             "said", "only those with this token of a reference wrong: recognised as `heard`, else left out"
         ),
         Param("heard", "only those with this token wrong in a hypothesis: in place of `said`, else put in"),
+        Param("marked", "only those whose reference somebody doubts (default false)", bool),
         Param("order", "errors (most first, default), rate (the highest first), list (as the set has them)"),
         Param(
             "decoded",
@@ -113,8 +118,12 @@ async def _utterances(read: Reading) -> dict[str, Any]:
     order = order[taken[order]]
     if search := plain(parameters.get("search", "")):
         order = order[(await haystack_of(read, scored)).containing(search)[order]]
+    names, marks = await names_of(read, row), await marks_of(read, row)
+    marked = {position: marks[name] for position, name in enumerate(names) if name in marks} if marks else {}
+    if flag(read.request, "marked"):
+        order = order[np.isin(order, list(marked))]
     chosen = order[skip : skip + limit].tolist()
-    shown = await _shown(read, scored, chosen)
+    shown = await _shown(read, scored, names, marked, chosen)
     if flag(read.request, "decoded"):
         decoded = await decoded_of(read, scored, chosen)
         shown = [{**each, "decoded": decoded[position]} for each, position in zip(shown, chosen, strict=True)]
@@ -122,6 +131,7 @@ async def _utterances(read: Reading) -> dict[str, Any]:
         "profile": sight.profile,
         "unit": sight.unit,
         "factors": [*scored.factors, "length"],
+        "marked": len(marked),
         "total": len(order),
         "utterances": shown,
         "warnings": warnings,
@@ -158,8 +168,13 @@ def _taken(scored: Scored, conditions: Sequence[str]) -> NDArray[np.bool_]:
     return taken
 
 
-async def _shown(read: Reading, scored: Scored, positions: Sequence[int]) -> list[dict[str, Any]]:
-    names = await names_of(read, scored.row)
+async def _shown(
+    read: Reading,
+    scored: Scored,
+    names: Sequence[str],
+    marked: Mapping[int, OpenMark],
+    positions: Sequence[int],
+) -> list[dict[str, Any]]:
     references = await references_of(read, scored.row, {position: names[position] for position in positions})
     hypotheses = await hypotheses_of(read, scored.row, scored.columns, positions)
     speakers, speaker = labels_of(scored, "speaker", {})
@@ -178,6 +193,7 @@ async def _shown(read: Reading, scored: Scored, positions: Sequence[int]) -> lis
             "deletions": int(counts[position, DELETIONS]),
             "insertions": int(counts[position, INSERTIONS]),
             "counted": bool(scored.columns.counted[position]),
+            "mark": marked.get(position),
             **dict(zip(("audio", "start", "duration"), audio(position), strict=True)),
         }
         for position in positions

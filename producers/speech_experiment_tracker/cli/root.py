@@ -41,6 +41,7 @@ _OWN = {
     "latency": ("decoded:latency_app", "Decoding speed and streaming latency by its parts."),
     "breakdown": ("scores:breakdown_app", "Error rates by speaker, condition, language, length, …"),
     "confusions": ("confusions", "What a system takes for what: substitutions, deletions, insertions."),
+    "marks": ("marks", "References that somebody doubts, to be corrected or dismissed."),
     "replicates": ("replicates", "Configurations over their seeds: mean ± sd, tests across seeds."),
     "significance": ("significance", "Systems on one test set: intervals, tests, ties with the best."),
     "flips": ("scores:flips_app", "Utterances on which two systems differ."),

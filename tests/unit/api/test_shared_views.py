@@ -59,6 +59,10 @@ def test_a_table_is_held_to_its_filter() -> None:
     assert asked(view, "/scores") is None
     assert asked(view, "/scores", {"filter": "task = 'asr' or true"}) is None
     assert asked(view, "/runs", {"filter": "task = 'asr'"}) is None
+    assert (
+        asked(view, "/significance", {"system": RUN, "against": "best"}) is not None
+    )  # an id that the board told
+    assert asked(view, "/flips", {"a": RUN, "b": OTHER}) is None
     runs = "/runs?filter=task+%3D+%27asr%27&shown=x"
     assert asked(runs, "/runs", {"filter": "task = 'asr'"}) is not None
     assert asked(runs, "/runs", {"filter": f"id in ('{RUN}')"}) is not None

@@ -49,7 +49,7 @@ from speech_experiment_schemas.evaluations import (
 )
 from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.metrics import pack
-from speech_experiment_schemas.test_sets import ReferenceCorrected, list_digest
+from speech_experiment_schemas.test_sets import ReferenceCorrected, ReferenceMarked, list_digest
 
 WORDS = "one two three four five six".split()
 texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
@@ -125,11 +125,15 @@ def test_a_list_counts_once_all_of_it_is_there_in_any_order(
     assert fold(twice).revision == 1
     corrected = ReferenceCorrected(test_set="set", ids=["a"], references=["seven"])
     assert fold([*events, corrected]).revision == 2
+    marked = ReferenceMarked(test_set="set", ids=["a"], doubtful=True, note="cut off")
+    assert fold([*events, marked, corrected, marked]).revision == 2
 
 
 def test_there_is_nothing_to_correct_without_a_list() -> None:
     with pytest.raises(Refused, match="no utterances"):
         fold([ReferenceCorrected(test_set="set", ids=["a"], references=["b"])])
+    with pytest.raises(Refused, match="could be marked"):
+        fold([ReferenceMarked(test_set="set", ids=["a"], doubtful=True)])
 
 
 @given(lists, st.integers(1, 4), st.randoms(use_true_random=False))

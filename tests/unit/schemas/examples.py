@@ -133,6 +133,9 @@ EXAMPLES: list[msgspec.Struct] = [
     test_sets.ReferenceCorrected(
         test_set="LibriSpeech test-clean", ids=["1272-0000"], references=["HE IS A MAN"], reason="heard again"
     ),
+    test_sets.ReferenceMarked(
+        test_set="LibriSpeech test-clean", ids=["1272-0001"], doubtful=True, note="cut off at the end"
+    ),
     evaluations.EvaluationStarted(
         test_set="LibriSpeech test-clean",
         name="beam 10",

@@ -8,7 +8,7 @@ import { fft, FFT_SIZE, outline, spectrumAt } from "./spectra";
 describe("recordings", () => {
   const words = [{ text: "go", start: 0.5, end: 0.7, confidence: null }, { text: "on", start: 0.7, end: 1.2, confidence: 0.9 }];
   const artifact = { id: "7", path: "a.wav", content_type: "audio/wav", size_bytes: 9, utterance: false };
-  const one: Recording = { utterance: "a", reference: "go on", audio: "file:///corpus/a.wav", start: 3, duration: 2, artifact, attention: null, words, alternatives: [], warnings: [] };
+  const one: Recording = { utterance: "a", reference: "go on", audio: "file:///corpus/a.wav", start: 3, duration: 2, artifact, attention: null, mark: null, words, alternatives: [], warnings: [] };
   it("are a stretch of a file, unless the file is of the utterance alone", () => {
     expect(soundOf(one)).toEqual({ address: "/api/v1/artifacts/7/content", bytes: 9, start: 3, duration: 2 });
     expect(soundOf({ ...one, artifact: { ...artifact, utterance: true } })).toMatchObject({ start: 0, duration: null });

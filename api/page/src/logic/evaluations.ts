@@ -49,6 +49,13 @@ export interface OneEvaluation {
   evaluation: Evaluation;
 }
 
+/** Somebody doubts the reference: why, who, since when. */
+export interface Mark {
+  note: string;
+  by: string | null;
+  time: string;
+}
+
 export interface Utterance {
   utterance: string;
   speaker: string;
@@ -59,10 +66,12 @@ export interface Utterance {
   audio: string;
   start: number | null;
   duration: number | null;
+  mark: Mark | null;
 }
 
 export interface UtterancePage {
   factors: string[];
+  marked: number;
   total: number;
   utterances: Utterance[];
   warnings: string[];

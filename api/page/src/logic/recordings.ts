@@ -1,4 +1,5 @@
 /** What there is to listen to of an utterance, as the API has it, and where it lies. */
+import type { Mark } from "./evaluations";
 import { path } from "./api";
 
 export interface Word {
@@ -20,6 +21,7 @@ export interface StoredFile {
 export interface Recording {
   utterance: string;
   reference: string;
+  mark: Mark | null;
   audio: string;
   start: number | null;
   duration: number | null;

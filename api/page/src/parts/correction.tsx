@@ -38,7 +38,7 @@ export function CorrectionChoice({ testSet, utterance, reference, done }: Props)
     }
   };
   return (
-    <div class="choice">
+    <>
       <button type="button" onClick={() => { setProblem(null); dialog.current!.showModal(); }}>Correct the reference…</button>
       <dialog ref={dialog} class="correction" aria-labelledby="correction-title">
         <form onSubmit={submit} key={`${utterance} ${reference}`}>
@@ -57,6 +57,6 @@ export function CorrectionChoice({ testSet, utterance, reference, done }: Props)
           </div>
         </form>
       </dialog>
-    </div>
+    </>
   );
 }

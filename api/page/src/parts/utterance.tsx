@@ -5,6 +5,7 @@ import { contentAddress, silence, soundOf, type Recording } from "../logic/recor
 import { AlignmentPanel } from "./alignment";
 import { CorrectionChoice, type Corrected } from "./correction";
 import { later } from "./later";
+import { MarkChoice, Marked } from "./mark";
 import { Notice } from "./notice";
 
 const SoundPanel = later(() => import("./sound").then((part) => part.SoundPanel));
@@ -15,8 +16,8 @@ interface Props {
   utterance: string;
   profile: string | null;
   names?: ReadonlyMap<string, string>;
-  /** The registered set whose reference may be corrected, and what is done afterwards. */
-  correct?: { testSet: string; done: (corrected: Corrected) => void } | null;
+  /** The registered set whose references may be corrected and marked, and what is done afterwards. */
+  correct?: { testSet: string; done: (corrected: Corrected) => void; marked: () => void } | null;
 }
 
 /** One utterance to read and to hear: hypotheses word by word, and its sound; a word plays from its beginning. */
@@ -30,7 +31,13 @@ export function UtterancePanel({ evaluations, utterance, profile, names, correct
   return (
     <>
       <AlignmentPanel evaluations={evaluations} utterance={utterance} profile={profile} names={names} spoken={spoken} />
-      {correct && found && <CorrectionChoice testSet={correct.testSet} utterance={utterance} reference={found.reference} done={correct.done} />}
+      {found?.mark && <Marked mark={found.mark} />}
+      {correct && found && (
+        <div class="choice">
+          <CorrectionChoice testSet={correct.testSet} utterance={utterance} reference={found.reference} done={correct.done} />
+          <MarkChoice testSet={correct.testSet} utterance={utterance} mark={found.mark} done={() => { recording.again(); correct.marked(); }} />
+        </div>
+      )}
       {recording.problem && <Notice problem={recording.problem} again={recording.again} />}
       {found && sound && <SoundPanel key={sound.address} sound={sound} label={`Audio of ${utterance}`} words={found.words} spoken={setWord} seek={seek} />}
       {found && <Remarks found={found} silent={!sound} />}

@@ -3,10 +3,12 @@ import { nextOrder, parseOrder, type Order } from "../logic/columns";
 import { address, ask, joined, list } from "../logic/route";
 import { bestOf, differences, evidence, intervalText, orderedSystems, profileOf, rateText, systemKey, type Scoreboard, type ScoredSet, type System } from "../logic/scores";
 import { boardSheet } from "../logic/sheets";
+import { testedOf } from "../logic/significance";
 import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
 import { Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
+import { SignificancePanel } from "../parts/significance";
 
 const MOST = 200;
 
@@ -15,6 +17,7 @@ export function ScoredBoard({ query }: { query: URLSearchParams }) {
   const profile = query.get("profile");
   const filter = query.get("filter") ?? "";
   const sure = query.has("intervals");
+  const tested = list(query.get("tested"));
   const { answer: board, problem, again } = useAnswer<Scoreboard>("/scores", { profile, filter, limit: MOST, intervals: sure || null });
   return (
     <>
@@ -26,6 +29,7 @@ export function ScoredBoard({ query }: { query: URLSearchParams }) {
       </div>
       {problem && problem.position === null && <Notice problem={problem} again={again} />}
       {board && !board.systems.length && <Nothing filter={filter} />}
+      {board && board.systems.length > 0 && tested.length > 0 && <SignificancePanel evaluations={tested} profile={profile} query={query} close={() => ask({ tested: null, against: null, common: null })} />}
       {board && board.systems.length > 0 && <Systems board={board} query={query} />}
     </>
   );
@@ -37,17 +41,19 @@ function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }
   const systems = orderedSystems(board.systems, order);
   const best = new Map(board.test_sets.map((set) => [set.test_set, bestOf(board, set.test_set)]));
   const toggle = (key: string) => ask({ chosen: joined(chosen.includes(key) ? chosen.filter((each) => each !== key) : [...chosen, key]) });
+  const picked = board.systems.filter((system) => chosen.includes(systemKey(system)));
+  const test = (set: ScoredSet) => ask({ tested: joined(testedOf(set.test_set, board.systems, picked)), against: null, common: null });
   const differ = systems.some((system) => Object.values(system.cells).some((cell) => cell.differs.length));
   return (
     <>
-      <Choice board={board} systems={board.systems.filter((system) => chosen.includes(systemKey(system)))} />
+      <Choice board={board} systems={picked} />
       <div class="scrolled" tabIndex={0} role="region" aria-label="Systems and test sets">
         <table class="board">
           <thead><tr>
             <td class="narrow"><span class="unseen">Chosen</span></td>
             <Head id="run" title="System" order={order} />
             <th scope="col">Decoding</th>
-            {board.test_sets.map((set) => <Head key={set.test_set} id={`set:${set.test_set}`} title={set.test_set} below={set.revision ? `revision ${set.revision}` : "own references"} numeric order={order} />)}
+            {board.test_sets.map((set) => <Head key={set.test_set} id={`set:${set.test_set}`} title={set.test_set} below={set.revision ? `revision ${set.revision}` : "own references"} numeric order={order} test={set.systems > 1 ? () => test(set) : undefined} />)}
             {board.test_sets.length > 1 && <Head id="mean" title="Mean of sets" numeric order={order} />}
           </tr></thead>
           <tbody>
@@ -80,15 +86,18 @@ interface HeadProps {
   below?: string;
   numeric?: boolean;
   order: Order | null;
+  /** Shows which of the column's systems really differ. */
+  test?: () => void;
 }
 
-function Head({ id, title, below, numeric, order }: HeadProps) {
+function Head({ id, title, below, numeric, order, test }: HeadProps) {
   const mine = order?.id === id ? (order.descending ? "descending" : "ascending") : "none";
   const sign = { ascending: " ↑", descending: " ↓", none: "" }[mine as "none"];
   return (
     <th scope="col" class={numeric ? "number" : ""} aria-sort={mine as "none"}>
       <button type="button" class="plain" onClick={() => ask({ order: nextOrder(order, id) })}>{title}{sign}</button>
       {below && <div class="below">{below}</div>}
+      {test && <div class="below"><button type="button" class="link" aria-label={`Significance on ${title}`} title="Which of its systems really differ: those chosen, or else the best" onClick={test}>significance</button></div>}
     </th>
   );
 }

@@ -9,7 +9,9 @@ import { useSettled } from "../logic/settled";
 import { ExportMenu } from "../parts/export_menu";
 import { Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
+import { SignificancePanel } from "../parts/significance";
 import { VirtualTable, type TableColumn } from "../parts/table";
+import { Tabs } from "../parts/tabs";
 import { UtterancePanel } from "../parts/utterance";
 
 interface Side {
@@ -132,6 +134,11 @@ function flipsSheet(found: Flips, names: ReadonlyMap<string, string>, a: string,
   };
 }
 
+const PARTS = [
+  [null, "Words"],
+  ["significance", "Significance"],
+] as const;
+
 interface DifferencesProps {
   ids: readonly string[];
   a: string;
@@ -177,9 +184,14 @@ function Differences({ ids, a, b, names, query }: DifferencesProps) {
         {!rows.length && <p class="nothing">There is no such utterance.</p>}
       </section>
       <section class="panels" aria-label="Comparison">
-        <Verdict found={answer} a={names.get(a)!} b={names.get(b)!} />
-        {chosen !== null && <UtterancePanel evaluations={aligned} utterance={chosen} profile={profile} names={names} />}
-        <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
+        <Tabs label="Parts of the comparison" parts={PARTS} query={query} />
+        {query.get("part") === "significance" ? <SignificancePanel evaluations={ids} profile={profile} query={query} /> : (
+          <>
+            <Verdict found={answer} a={names.get(a)!} b={names.get(b)!} />
+            {chosen !== null && <UtterancePanel evaluations={aligned} utterance={chosen} profile={profile} names={names} />}
+            <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
+          </>
+        )}
       </section>
     </div>
   );

@@ -50,7 +50,7 @@ export function EvaluationView({ route, me }: ViewProps) {
         {evaluation.score && <Figures score={evaluation.score} unit={unit} />}
       </header>
       {evaluation.score && !evaluation.score.refused
-        ? <Utterances key={evaluation.revision} id={evaluation.id} profile={profile} query={route.query} correct={correct} />
+        ? <Utterances key={evaluation.revision} id={evaluation.id} testSet={evaluation.test_set} profile={profile} query={route.query} correct={correct} />
         : <Empty>{unscored(evaluation)}</Empty>}
     </div>
   );

@@ -1,26 +1,33 @@
-import type { ComponentProps } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem } from "../logic/api";
-import { isConfusion, type Utterance, type UtterancePage } from "../logic/evaluations";
-import { address, ask, joined, list, shownMoment } from "../logic/route";
+import { useAnswer } from "../logic/asking";
+import { isConfusion, type Evaluation, type Utterance, type UtterancePage } from "../logic/evaluations";
+import { ask, joined, list, shownMoment, shownShare } from "../logic/route";
 import { counted } from "../logic/scores";
 import { useSettled } from "../logic/settled";
+import { MOST_TESTED, withTheBest } from "../logic/significance";
 import { Breakdown, factorName } from "../parts/breakdown";
+import type { Corrected } from "../parts/correction";
 import { ErrorProfile, Words } from "../parts/error_profile";
 import { Notice } from "../parts/notice";
+import { SignificancePanel } from "../parts/significance";
 import { VirtualTable, type TableColumn } from "../parts/table";
+import { Tabs } from "../parts/tabs";
 import { UtterancePanel } from "../parts/utterance";
 
 interface Props {
   id: string;
+  testSet: string | null;
   profile: string | null;
   query: URLSearchParams;
-  correct: ComponentProps<typeof UtterancePanel>["correct"];
+  /** The registered set whose references may be changed, and what is done afterwards. */
+  correct: { testSet: string; done: (corrected: Corrected) => void } | null;
 }
 
 type Row = Utterance & { id: string };
 
 const PAGE = 200;
+const MOST_LISTED = 500;
 const TYPING_MS = 80;
 const PASSING_MS = 120;
 const ORDERS = [
@@ -32,23 +39,26 @@ const ORDERS = [
 const PARTS = [
   [null, "Words and groups"],
   ["errors", "Error profile"],
+  ["significance", "Against others"],
 ] as const;
 
 const COLUMNS: TableColumn<Row>[] = [
   { id: "errors", title: "Errors", width: 64, numeric: true, cell: (row) => (row.hypothesis === null ? "none" : row.errors) },
   { id: "tokens", title: "Of", width: 52, numeric: true, cell: (row) => <span class="quiet">{row.tokens}</span> },
-  { id: "utterance", title: "Utterance", width: 150, cell: (row) => <span title={row.utterance}>{row.utterance}</span> },
+  { id: "utterance", title: "Utterance", width: 150, cell: (row) => <span title={row.mark ? `doubtful: ${row.mark.note}` : row.utterance}>{row.mark && <><span class="differs" aria-hidden="true">⚑ </span><span class="unseen">marked </span></>}{row.utterance}</span> },
   { id: "speaker", title: "Speaker", width: 90, cell: (row) => row.speaker },
   { id: "reference", title: "Reference", width: 420, cell: (row) => <span title={row.reference}>{row.reference}</span> },
 ];
 
 /** The utterances beside the alignment of the one that is gone to, and what groups of them have in common. */
-export function Utterances({ id, profile, query, correct }: Props) {
+export function Utterances({ id, testSet, profile, query, correct }: Props) {
   const order = query.get("order") ?? "errors";
   const where = list(query.get("where"));
+  const marked = query.has("marked");
   const confusion = { reference: query.get("said"), hypothesis: query.get("heard") };
-  const found = useUtterances(id, { profile, order, where, search: query.get("search") ?? "", said: confusion.reference, heard: confusion.hypothesis });
+  const found = useUtterances(id, { profile, order, where, search: query.get("search") ?? "", said: confusion.reference, heard: confusion.hypothesis, marked: marked || null });
   const chosen = query.get("utterance") ?? found.rows[0]?.utterance ?? null;
+  const part = query.get("part");
   const activate = useSettled((each: Row) => ask({ utterance: each.utterance }), PASSING_MS);
   return (
     <div class="split">
@@ -60,6 +70,7 @@ export function Utterances({ id, profile, query, correct }: Props) {
           </select></label>
           <span class="quiet count" aria-live="polite">{found.total !== null && counted(found.total, "utterance")}</span>
         </div>
+        {(found.marked > 0 || marked) && <p><label><input type="checkbox" checked={marked} onChange={() => ask({ marked: marked ? null : "1", utterance: null })} /> Only the <b>{found.marked}</b> whose reference is marked as doubtful</label></p>}
         {(where.length > 0 || isConfusion(confusion)) && (
           <p class="tags">
             {isConfusion(confusion) && <button type="button" title="Take this condition away" onClick={() => ask({ said: null, heard: null })}><Words confusion={confusion} /> ×</button>}
@@ -78,9 +89,11 @@ export function Utterances({ id, profile, query, correct }: Props) {
         {found.total === 0 && <p class="nothing">No utterance is like that.</p>}
       </section>
       <section class="panels" aria-label="Utterance and groups">
-        <PartChoice query={query} />
-        {chosen !== null && <UtterancePanel evaluations={[id]} utterance={chosen} profile={profile} correct={correct} />}
-        {query.get("part") === "errors" ? <ErrorProfile evaluation={id} profile={profile} query={query} /> : (
+        <Tabs label="Parts of the evaluation" parts={shownShare() ? PARTS.filter(([part]) => part !== "significance") : PARTS} query={query} />
+        {part === "significance" && testSet !== null && <AgainstOthers id={id} testSet={testSet} profile={profile} query={query} />}
+        {part !== "significance" && chosen !== null && <UtterancePanel evaluations={[id]} utterance={chosen} profile={profile} correct={correct && { ...correct, marked: found.again }} />}
+        {part === "errors" && <ErrorProfile evaluation={id} profile={profile} query={query} />}
+        {part === null && (
           <>
             <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
             {found.factors.length > 0 && <Breakdown evaluations={[id]} profile={profile} factors={found.factors} query={query} />}
@@ -91,15 +104,11 @@ export function Utterances({ id, profile, query, correct }: Props) {
   );
 }
 
-function PartChoice({ query }: { query: URLSearchParams }) {
-  const kept = Object.fromEntries(query);
-  return (
-    <nav class="tabs" aria-label="Parts of the evaluation">
-      {PARTS.map(([part, title]) => (
-        <a key={title} href={address(location.pathname, { ...kept, part })} aria-current={query.get("part") === part ? "page" : undefined}>{title}</a>
-      ))}
-    </nav>
-  );
+/** The systems of the set that have the fewest errors, and this one; a shared link of one evaluation knows no others. */
+function AgainstOthers({ id, testSet, profile, query }: { id: string; testSet: string; profile: string | null; query: URLSearchParams }) {
+  const { answer, problem, again } = useAnswer<{ evaluations: Evaluation[] }>("/evaluations", { test_set: testSet, profile, limit: MOST_LISTED });
+  if (problem) return <Notice problem={problem} again={again} />;
+  return answer && <SignificancePanel evaluations={withTheBest(id, answer.evaluations, MOST_TESTED)} profile={profile} query={query} />;
 }
 
 function Search({ words }: { words: string }) {
@@ -120,12 +129,14 @@ interface Question {
   search: string;
   said: string | null;
   heard: string | null;
+  marked: boolean | null;
 }
 
 interface Loaded {
   rows: Row[];
   total: number | null;
   factors: string[];
+  marked: number;
   warnings: string[];
   problem: Problem | null;
   loadMore: () => void;
@@ -134,7 +145,7 @@ interface Loaded {
 
 /** The utterances page by page; all pages are of the first one's moment. */
 function useUtterances(id: string, question: Question): Loaded {
-  const [state, setState] = useState<{ rows: Row[]; total: number | null; factors: string[]; warnings: string[]; vector: string; problem: Problem | null }>({ rows: [], total: null, factors: [], warnings: [], vector: "", problem: null });
+  const [state, setState] = useState<Omit<Loaded, "loadMore" | "again"> & { vector: string }>({ rows: [], total: null, factors: [], marked: 0, warnings: [], vector: "", problem: null });
   const [turn, setTurn] = useState(0);
   const loading = useRef(false);
   const asOf = shownMoment();
@@ -145,9 +156,9 @@ function useUtterances(id: string, question: Question): Loaded {
     const abort = new AbortController();
     loading.current = true;
     page({ as_of: asOf }, abort.signal).then(
-      ({ utterances, total, factors, warnings, vector }) => {
+      ({ utterances, total, factors, marked, warnings, vector }) => {
         loading.current = false;
-        setState({ rows: rowsOf(utterances), total, factors, warnings, vector, problem: null });
+        setState({ rows: rowsOf(utterances), total, factors, marked, warnings, vector, problem: null });
       },
       (problem) => {
         if (abort.signal.aborted) return;

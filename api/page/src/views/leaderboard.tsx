@@ -1,10 +1,12 @@
 import { address } from "../logic/route";
 import type { ViewProps } from ".";
 import { LoggedBoard } from "./board_logged";
+import { MatrixBoard } from "./board_matrices";
 import { ScoredBoard } from "./board_scored";
 
 const BOARDS = [
   ["scored", "Scores"],
+  ["matrices", "Matrices"],
   ["logged", "Any metric"],
 ] as const;
 
@@ -17,10 +19,12 @@ export function Leaderboard({ route }: ViewProps) {
       <h1>Leaderboard</h1>
       <nav class="tabs" aria-label="Boards">
         {BOARDS.map(([name, title]) => (
-          <a key={name} href={address("/leaderboard", { board: name === "scored" ? null : name, filter: query.get("filter") })} aria-current={name === board ? "page" : undefined}>{title}</a>
+          <a key={name} href={address("/leaderboard", { board: name === "scored" ? null : name, filter: query.get("filter"), ...(name === "logged" ? {} : { chosen: query.get("chosen"), profile: query.get("profile") }) })} aria-current={name === board ? "page" : undefined}>{title}</a>
         ))}
       </nav>
-      {board === "logged" ? <LoggedBoard query={query} /> : <ScoredBoard query={query} />}
+      {board === "logged" && <LoggedBoard query={query} />}
+      {board === "matrices" && <MatrixBoard query={query} />}
+      {board === "scored" && <ScoredBoard query={query} />}
     </div>
   );
 }

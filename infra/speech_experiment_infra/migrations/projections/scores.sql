@@ -55,6 +55,19 @@ create table {schema}.corrections (
     primary key (test_set, number, utterance)
 );
 
+-- Every word on whether a reference is doubtful; the newest holds, until the reference is corrected.
+create table {schema}.reference_marks (
+    test_set  uuid not null,
+    utterance text not null,
+    doubtful  boolean not null,                -- false: dismissed
+    note      text not null default '',
+    actor     text,
+    time      timestamptz not null,
+    partition int not null,
+    "offset"  bigint not null,
+    primary key (test_set, utterance, partition, "offset")
+);
+
 -- Batches as they were logged.
 create table {schema}.utterance_batches (
     test_set  uuid not null,
