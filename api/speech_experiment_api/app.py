@@ -39,6 +39,7 @@ from .sessions import Sessions
 from .settings import ApiSettings
 from .shares import routes as share_routes
 from .status import routes as status_routes
+from .storage import routes as storage_routes
 from .stores import Stores
 from .verification_routes import routes as verification_routes
 from .waiting import routes as waiting_routes
@@ -62,6 +63,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     dead_letter_routes,
     rebuild_routes,
     status_routes,
+    storage_routes,
     health_routes,
     document_routes,
     page_routes,

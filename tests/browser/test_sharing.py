@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import httpx
 import pytest
 
 from tests.browser.conftest import PATIENCE_MS, Person, Scored, board_of
 from tests.browser.test_accessible import axe, violations
+from tests.integration.gateway_tools import Producer, queryable
 
 pytest.importorskip("playwright", reason="the page is tested with playwright: pip install playwright")
 from playwright.async_api import expect
@@ -93,6 +96,26 @@ async def test_a_frozen_link_to_an_evaluation_shows_it_as_it_was(
     await expect(somebody.page.get_by_role("alert")).to_have_count(0)
     await somebody.picture("shared-frozen")
     await somebody.page.context.close()
+
+
+async def test_a_live_link_to_the_runs_shows_what_comes_later(
+    person: Person, admin: httpx.AsyncClient, chromium: Browser
+) -> None:
+    name = uuid4().hex[:12]
+    await ended_run(admin, f"{name} first")
+    await person.open(f"/runs?filter=name%20like%20'{name}%25'&shown=none")
+    await expect(person.page.get_by_role("grid", name="Runs").locator(".body .row")).to_have_count(1)
+    somebody = await guest(person, chromium)
+    await somebody.page.goto(await make_link(person))
+    rows = somebody.page.get_by_role("grid", name="Runs").locator(".body .row")
+    await expect(rows).to_have_count(1)
+    await ended_run(admin, f"{name} later")
+    await expect(rows).to_have_count(2)
+    await somebody.page.context.close()
+
+
+async def ended_run(admin: httpx.AsyncClient, name: str) -> None:
+    await queryable(admin, await Producer().open("runs").start(name).finish().send(admin))
 
 
 async def test_a_damaged_link_is_told_so(stranger: Person) -> None:

@@ -469,6 +469,21 @@ async def test_test_sets_and_the_leaderboard(lab: Lab) -> None:
     assert [(row["run"], row["decoding"]) for row in swept["rows"]] == [("good", "beam=10,lm=0.5")]
 
 
+async def test_runs_that_were_cancelled_did_not_fail(stack: RunningStack) -> None:
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60, headers=headers) as owner:
+        lab = Lab(await make_client(owner, "editor", f"lab-{uuid4().hex[:8]}"), owner, "")
+    async with lab.client:
+        experiment = uuid7()
+        for ending in (RunFailed(error="x"), RunFailed(error="enough", status="cancelled"), None):
+            producer = Producer().open("runs").start("a run", experiment)
+            if ending:
+                producer.say(ending)
+            await lab.send(*producer.records)
+        counts = (await lab.get(f"/experiments/{experiment}"))["runs"]
+        assert counts == {"total": 3, "running": 1, "finished": 0, "failed": 1, "cancelled": 1}
+
+
 async def test_experiments(lab: Lab) -> None:
     page = msgspec.convert(await lab.get("/experiments"), documents.ExperimentPage)
     [experiment] = page.experiments

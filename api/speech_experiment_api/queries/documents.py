@@ -156,10 +156,13 @@ class RunPage(msgspec.Struct):
 
 
 class RunCounts(msgspec.Struct):
+    """failed: also those that are lost, and those that lost contact."""
+
     total: int
     running: int
     finished: int
     failed: int
+    cancelled: int
 
 
 class RunReference(msgspec.Struct):

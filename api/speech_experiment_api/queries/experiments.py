@@ -85,10 +85,12 @@ def _fields(tables: Tables, bind: Binder, read: Reading) -> dict[str, str]:
     mine = f"r.experiment_id = e.id and {visible(tables, bind, _scope(read))}"
     runs = f"from {tables.metadata}.runs r where {mine}"
     counts = (
-        "json_build_object('total', count(*), 'running', count(*) filter (where r.status = 'running'), "
-        "'finished', count(*) filter (where r.status = 'finished'), "
-        "'failed', count(*) filter (where r.status in ('failed', 'lost', 'cancelled')))"
+        "json_build_object('total', count(*), 'running', count(*) filter (where s.status = 'running'), "
+        "'finished', count(*) filter (where s.status = 'finished'), "
+        "'failed', count(*) filter (where s.status in ('failed', 'lost', 'lost contact')), "
+        "'cancelled', count(*) filter (where s.status = 'cancelled'))"
     )
+    counted = f"from {tables.metadata}.runs r cross join lateral (select {status} as status) s where {mine}"
     latest = (
         f"(select json_build_object('id', r.id, 'name', r.name, 'status', {status}, 'created_at', r.created_at) "
         f"{runs} order by r.created_at desc, r.id desc limit 1)"
@@ -97,7 +99,7 @@ def _fields(tables: Tables, bind: Binder, read: Reading) -> dict[str, str]:
     return {
         **{name: f"e.{name}" for name in plain.split()},
         "user": "e.user_name",
-        "runs": f"(select {counts} {runs})",
+        "runs": f"(select {counts} {counted})",
         "latest": latest,
     }
 

@@ -175,7 +175,7 @@ export interface Experiment {
   tags: Record<string, string>;
   created_at: string;
   updated_at: string;
-  runs: { total: number; running: number; finished: number; failed: number };
+  runs: { total: number; running: number; finished: number; failed: number; cancelled: number };
   latest: { id: string; name: string; status: string; created_at: string } | null;
 }
 

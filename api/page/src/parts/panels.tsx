@@ -180,12 +180,12 @@ function Panel(props: PanelProps) {
   );
   const single = lines.length > 0 && lines.every((line) => line.x.length <= 1 && !line.raw);
   return (
-    <article class={`panel${wide ? " wide" : ""}`} ref={box} aria-label={name}>
+    <article class={`panel${single ? " single" : wide ? " wide" : ""}`} ref={box} aria-label={name}>
       <header>
         <h3 title={name}>{name}</h3>
         {!single && <button type="button" class="plain" aria-pressed={props.log} onClick={() => props.toggleLog(name)}>log</button>}
         {lines.length > 0 && asked.answer && <ExportChart {...{ name, lines, axis, zoom }} log={props.log} vector={asked.answer.vector} />}
-        <button type="button" class="plain" aria-pressed={wide} aria-label={wide ? "Smaller" : "Larger"} onClick={() => setWide(!wide)}>{wide ? "⤡" : "⤢"}</button>
+        {!single && <button type="button" class="plain" aria-pressed={wide} aria-label={wide ? "Smaller" : "Larger"} onClick={() => setWide(!wide)}>{wide ? "⤡" : "⤢"}</button>}
       </header>
       {asked.problem && <Notice problem={asked.problem} again={asked.again} />}
       {!asked.problem && asked.answer && !lines.length && <Empty>No points {zoom ? "in this part of the axis" : "of the shown runs"}.</Empty>}
@@ -228,9 +228,18 @@ function groupLines(groups: ReadonlyMap<string, readonly string[]>, answer: Many
   });
 }
 
-/** A metric that was logged once is no curve: its values side by side. */
+/** A metric that was logged once is no curve: its values side by side, or the one there is. */
 function Values({ name, lines }: { name: string; lines: readonly ChartLine[] }) {
   const values = lines.map((line) => number(line.y[0]));
+  const [only, second] = lines;
+  if (!second) {
+    return (
+      <p class="figure">
+        <b>{values[0] === null ? "NaN" : metric(name, values[0])}</b>
+        <span class="quiet clip"><i class="dot" style={{ background: only!.colour }} />{only!.name}</span>
+      </p>
+    );
+  }
   const most = Math.max(...values.map((value) => Math.abs(value ?? 0))) || 1;
   return (
     <ul class="values" tabIndex={0} aria-label={`${name}, one value a run`}>

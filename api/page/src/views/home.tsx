@@ -12,13 +12,20 @@ interface Experiments {
   next_cursor: string | null;
 }
 
+const FAILED = "status in ('failed', 'lost', 'lost contact')";
+/** What a status is called, and the runs that have it; those that are finished are the rest. */
+const DOING = [
+  ["running", "running", "status = 'running'"],
+  ["failed", "failed or lost", FAILED],
+  ["cancelled", "cancelled", "status = 'cancelled'"],
+] as const;
 const SHOWN = "name,status,experiment,created_at,duration,user,error";
 
 /** What there is, what runs, what failed, what is new. */
 export function Home({ route: { query } }: ViewProps) {
   const experiments = useAnswer<Experiments>("/experiments", { limit: 100, task: query.get("task") });
   const running = useAnswer<RunPage>("/runs", { filter: "status = 'running'", limit: 8, fields: SHOWN });
-  const failed = useAnswer<RunPage>("/runs", { filter: "status in ('failed', 'lost', 'lost contact')", limit: 8, fields: SHOWN });
+  const failed = useAnswer<RunPage>("/runs", { filter: FAILED, limit: 8, fields: SHOWN });
   const task = query.get("task");
   const facets = useFacets();
   const newest = useAnswer<RunPage>("/runs", { limit: 8, fields: SHOWN });
@@ -41,9 +48,10 @@ export function Home({ route: { query } }: ViewProps) {
                 </td>
                 <td>{each.task}</td>
                 <td class="number">{each.runs.total}</td>
-                <td>
-                  {each.runs.running > 0 && <span class="status running">{each.runs.running} running</span>}{" "}
-                  {each.runs.failed > 0 && <span class="status failed">{each.runs.failed} failed</span>}
+                <td class="doing">
+                  {DOING.map(([status, title, condition]) => each.runs[status] > 0 && (
+                    <a key={status} class={`status ${status}`} href={runsOf(each.name, condition)}>{each.runs[status]} {title}</a>
+                  ))}
                 </td>
                 <td>{each.latest && <a href={address(`/runs/${each.latest.id}`)}>{each.latest.name}</a>}</td>
                 <td class="quiet">{ago(each.updated_at)}</td>
@@ -54,15 +62,15 @@ export function Home({ route: { query } }: ViewProps) {
       </div>
       <div class="columns">
         <RunList title="Running" page={running.answer} nothing="Nothing runs right now." all="status = 'running'" />
-        <RunList title="Failed or lost" page={failed.answer} nothing="No run failed." all="status in ('failed', 'lost', 'lost contact')" />
+        <RunList title="Failed or lost" page={failed.answer} nothing="No run failed." all={FAILED} />
         <RunList title="New" page={newest.answer} nothing="No runs yet." all="" />
       </div>
     </div>
   );
 }
 
-function runsOf(experiment: string): string {
-  return address("/runs", { filter: `experiment = ${quoted(experiment)}` });
+function runsOf(experiment: string, condition = ""): string {
+  return address("/runs", { filter: [`experiment = ${quoted(experiment)}`, condition].filter(Boolean).join(" and ") });
 }
 
 function RunList({ title, page, nothing, all }: { title: string; page: RunPage | null; nothing: string; all: string }) {

@@ -5,7 +5,7 @@ import { colourOf } from "../logic/colours";
 import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, testSetsOf, USUAL, usualColumns, type NamedSet } from "../logic/columns";
 import { runsSheet } from "../logic/sheets";
 import { useLive } from "../logic/live";
-import { address, ask, go, joined, list, shownMoment } from "../logic/route";
+import { address, ask, go, joined, list, shownMoment, shownShare } from "../logic/route";
 import { ColumnsMenu } from "../parts/columns_menu";
 import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
@@ -26,6 +26,7 @@ const FIRST_SHOWN = 5;
 const MOST_SHOWN = 30;
 const MOST_COMPARED = 20;
 const REFRESH_MS = 1_500;
+const SHARED_REFRESH_MS = 5_000;
 
 /** All runs in one table, beside the curves of those whose eye is open. */
 export function Runs({ route }: ViewProps) {
@@ -173,7 +174,7 @@ function useRuns(question: Question | null): Loaded {
 
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const many = state.rows.length > PAGE;
-  useLive([], {
+  useLive(shownShare() ? null : [], {
     change: ({ kind, run, status }) => {
       if (kind === "status" && status) setState((now) => ({ ...now, rows: now.rows.map((row) => (row.id === run ? { ...row, status } : row)) }));
       if (many || kind === "heartbeat" || kind === "log") return;
@@ -182,6 +183,12 @@ function useRuns(question: Question | null): Loaded {
     },
   });
   useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(() => {
+    // A shared link hears nothing of runs that its table may not show: it looks again instead.
+    if (!shownShare() || asOf !== null || many) return;
+    const looking = setInterval(() => document.hidden || setTurn((now) => now + 1), SHARED_REFRESH_MS);
+    return () => clearInterval(looking);
+  }, [asOf, many]);
   return { ...state, more: state.cursor !== null, loadMore, again: () => setTurn((now) => now + 1) };
 }
 
