@@ -10,6 +10,7 @@ import { ExportMenu } from "../parts/export_menu";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { Parallel } from "../parts/parallel";
+import { Results } from "./compare_runs_results";
 import { shownRun } from "./runs";
 
 const MOST = 20;
@@ -29,6 +30,7 @@ export function CompareRuns({ ids, query }: { ids: readonly string[]; query: URL
         <h1>Compare {runs.length} runs</h1>
         {runs.length < ids.length && <p class="warning">{ids.length - runs.length} of the runs are not shown: more than {MOST} were asked for, or they are not there{query.get("as_of") ? " as of that moment" : ""}.</p>}
         {runs.length > 1 && <Parallel runs={runs} query={query} highlighted={highlighted} highlight={highlight} />}
+        <Results runs={runs} vector={answer.vector} />
         <Configs runs={runs} all={query.get("params") === "all"} vector={answer.vector} />
       </section>
       <Panels runs={runs.map(shownRun)} keys={keys} query={query} highlighted={highlighted} highlight={highlight} />
