@@ -158,10 +158,9 @@ class TestSetBatch:
                     for name, text in zip(payload.ids, payload.references, strict=True)
                 ]
             case ReferenceMarked():
-                said = (payload.doubtful, clean_text(payload.note), recorded.actor)
-                place = (recorded.time, recorded.partition, recorded.offset)
+                said = (payload.doubtful, clean_text(payload.note), recorded.actor, recorded.time)
                 names = dict.fromkeys(map(clean_text, payload.ids))
-                self._marks += [(subject, name, *said, *place) for name in names]
+                self._marks += [(subject, name, *said, recorded.partition, recorded.offset) for name in names]
         self._known[subject] = after
         self._changed.add(subject)
         self._note_revision(before, after, recorded)
