@@ -87,7 +87,7 @@ async def test_a_doubtful_reference_is_marked_found_and_dismissed(person: Person
     await dialog.get_by_label("What is doubtful").fill(f"cut off {_ATTACK}")
     await person.picture("mark")
     await dialog.get_by_role("button", name="Mark it").click()
-    await expect(person.page.locator(".marked")).to_contain_text(f"cut off {_ATTACK}")
+    await expect(person.page.locator(".panels > .marked")).to_contain_text(f"cut off {_ATTACK}")
     await person.page.get_by_role("checkbox", name="Only the 1 whose reference").check()
     await expect(person.page.locator(".count")).to_have_text("1 utterance")
     await person.page.reload()
@@ -97,7 +97,7 @@ async def test_a_doubtful_reference_is_marked_found_and_dismissed(person: Person
     await person.picture("marked")
     await person.page.get_by_role("button", name="Dismiss the mark…").click()
     await person.page.get_by_role("button", name="Dismiss it").click()
-    await expect(person.page.locator(".marked")).to_have_count(0)
+    await expect(person.page.locator(".panels > .marked")).to_have_count(0)
     await expect(person.page.locator(".count")).to_have_text("0 utterances")
     assert await person.page.locator("img").count() == 0
 
