@@ -57,8 +57,9 @@ class ScoredUtterance(msgspec.Struct, kw_only=True):
 
 
 class ScoredUtterances(msgspec.Struct, kw_only=True):
-    """factors: what these utterances can be grouped by; marked: of all, those whose reference is doubted; total: of those asked for, however many are shown.
+    """factors: what these utterances can be grouped by; total: of those asked for, however many are shown.
 
+    marked    of all, those whose reference is doubted
     warnings  of a confusion: that not all utterances were aligned
     """
 
