@@ -1,4 +1,4 @@
-"""Nothing raises into a training loop unless asked: problems are counted, and said once of a kind."""
+"""Nothing raises into a training loop unless asked: problems are counted, and the first few different ones said."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .errors import SpoolFull, TrackerError
 
 P = ParamSpec("P")
 G = TypeVar("G", bound="Guarded")
+_SAID = 10
+"""Different texts of one kind that are said: a loop may have another one each time."""
 
 
 class Guarded(Protocol):
@@ -32,10 +34,10 @@ class Problems:
         self.on_error: OnError = on_error
         self.counts: dict[str, int] = {}
         self.count: Callable[[str], None] = lambda kind: None
-        self._said: set[str] = set()
+        self._said: dict[str, set[str]] = {}
 
     def swallow(self, error: BaseException, kind: str | None = None) -> None:
-        """Counts the error and says it once; raises it when the client was asked to."""
+        """Counts the error and says it; raises it when the client was asked to."""
         if isinstance(error, SpoolFull) or not isinstance(error, Exception):
             raise error
         if self.on_error == "raise":
@@ -44,12 +46,13 @@ class Problems:
         self.note(kind, f"{error}" if isinstance(error, TrackerError) else f"{type(error).__name__}: {error}")
 
     def note(self, kind: str, text: str) -> None:
-        """Counts a problem that is no exception."""
+        """Counts a problem that is no exception; says a text once, and no more than a few of a kind."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self.count(kind)
-        if kind not in self._said:
-            self._said.add(kind)
-            say(f"{text} [{kind}; further ones are only counted]")
+        said = self._said.setdefault(kind, set())
+        if text not in said and len(said) < _SAID:
+            said.add(text)
+            say(f"{text} [{kind}{'; further ones are only counted' if len(said) == _SAID else ''}]")
 
 
 def say(text: str) -> None:

@@ -12,6 +12,7 @@ from speech_experiment_schemas.measurements import MAX_ITEMS, Items, Measurement
 
 from . import measuring
 from .artifacts import ArtifactMethods
+from .errors import TrackerError
 from .guard import guarded
 from .measuring import Audio, Source
 
@@ -59,7 +60,7 @@ class MeasurementMethods(ArtifactMethods):
         collar                 seconds, total width around each boundary: 0.5 is md-eval's 0.25
         """
         if self._is_open("log_diarization"):
-            reference, hypothesis = _held(reference), _held(hypothesis)
+            reference, hypothesis = _held(reference, "reference"), _held(hypothesis, "hypothesis")
             with measuring.explained():
                 result = measuring.diarization(
                     reference, hypothesis, regions, collar=collar, skip_overlap=skip_overlap
@@ -85,7 +86,7 @@ class MeasurementMethods(ArtifactMethods):
         profile                brings both texts into one spelling first; left out: as they are
         """
         if self._is_open("log_meeting"):
-            reference, hypothesis = _held(reference), _held(hypothesis)
+            reference, hypothesis = _held(reference, "reference"), _held(hypothesis, "hypothesis")
             with measuring.explained():
                 result = measuring.meetings(
                     reference, hypothesis, measure=measure, collar=collar, profile=profile
@@ -114,7 +115,7 @@ class MeasurementMethods(ArtifactMethods):
         by_enrolled     draws all trials of an enrolled speaker together; needs files
         """
         if self._is_open("log_verification"):
-            trials = _held(trials)
+            trials = _held(trials, "trials")
             with measuring.explained():
                 result = measuring.verification(
                     trials,
@@ -149,11 +150,13 @@ class MeasurementMethods(ArtifactMethods):
         references, hits  files, or (keyword, recording, start, end[, score]) rows; hits also kwslist files (.xml)
         seconds           of audio that was searched
         threshold         that hits are accepted from; or
-        false_alarms_per_hour  at most so many on the `development` set (name, references, hits, seconds)
+        development       set that chooses it (name, references, hits, seconds): the threshold with the best term-weighted
+                          value there or, given false_alarms_per_hour, the lowest one with at most so many
+        beta              weight of false alarms in the term-weighted values
         trials            of P_FA; one a second of audio if left out
         """
         if self._is_open("log_keyword_spotting"):
-            references, hits = _held(references), _held(hits)
+            references, hits = _held(references, "references"), _held(hits, "hits")
             with measuring.explained():
                 result = measuring.spotting(
                     references,
@@ -183,7 +186,7 @@ class MeasurementMethods(ArtifactMethods):
         scale    lowest and highest score: 1 to 5 of a MOS, -3 to 3 of a CMOS if left out
         """
         if self._is_open("log_listening_test"):
-            ratings = _held(ratings)
+            ratings = _held(ratings, "ratings")
             with measuring.explained():
                 result = measuring.listening(ratings, kind=kind, scale=scale)
             self._log_result(test_set, result, {"ratings": ratings}, about)
@@ -211,15 +214,22 @@ class MeasurementMethods(ArtifactMethods):
         """
         if not self._is_open("log_synthesis"):
             return
-        pairs = list(utterances)
+        pairs = _held(utterances, "utterances")
+        if (spoken is None) != (recognised is None):
+            missing = "spoken" if spoken is None else "recognised"
+            raise TrackerError(
+                f"{missing} is missing", "intelligibility needs the texts and their transcripts"
+            )
+        if not pairs and spoken is None:
+            raise TrackerError("nothing is given", "give utterances, or spoken and recognised texts")
         if pairs:
             with measuring.explained():
                 distorted = measuring.synthesis(pairs, **dict(analysis or {}))
             self._log_result(test_set, distorted, {}, about)
-        if spoken is not None or recognised is not None:
+        if spoken is not None and recognised is not None:
             with measuring.explained():
                 understood = measuring.intelligibility(
-                    spoken or {}, recognised or {}, recogniser=recogniser, profile=profile, language=language
+                    spoken, recognised, recogniser=recogniser, profile=profile, language=language
                 )
             self._log_result(test_set, understood, {"transcripts": _json(recognised)}, about)
 
@@ -228,6 +238,7 @@ class MeasurementMethods(ArtifactMethods):
 
         from .tree import plain
 
+        _check_about(about)
         found = facts(result)
         identity, name = uuid7(), birth_name(str(test_set))
         folder = f"measurements/{name}/{found.definition.task}-{str(identity)[-8:]}"
@@ -270,9 +281,25 @@ def _items(found: Facts) -> Items:
     return Items(kind=found.item, total=size, ids=list(found.items), columns=columns)
 
 
-def _held(source: Any) -> Any:
-    """A list of what can be read once."""
-    return source if isinstance(source, str | os.PathLike) else list(source)
+def _check_about(about: About) -> None:
+    """Raises TrackerError for an argument that no measurement has."""
+    unknown = sorted(set(about) - set(About.__annotations__))
+    if unknown:
+        raise TrackerError(
+            f"there is no argument {unknown[0]!r}",
+            f"beside its own it takes {', '.join(About.__annotations__)}",
+        )
+    if not isinstance(about.get("decoding", {}), Mapping):
+        raise TrackerError(f"decoding is {about['decoding']!r:.60}", 'give a dict, such as {"beam": 10}')
+
+
+def _held(source: Any, name: str) -> Any:
+    """A list of what can be read once; raises TrackerError for what is neither a file nor rows."""
+    if isinstance(source, str | os.PathLike):
+        return source
+    if not isinstance(source, Iterable):
+        raise TrackerError(f"{name} is {source!r:.60}", "give a file, or rows")
+    return list(source)
 
 
 def _text(rows: Iterable[Any]) -> bytes:

@@ -27,7 +27,11 @@ Source = str | os.PathLike[str] | Iterable[Sequence[Any]]
 """A file, or rows with its fields."""
 Audio = str | os.PathLike[str] | tuple[Any, int]
 """A file, or (mono samples from -1 to 1, rate in Hz)."""
-_EXTRAS = {"pyannote": "measures", "scipy": "measures", "numpy": "measures", "meeteval": "meetings"}
+_EXTRAS = {
+    **dict.fromkeys(("numpy", "scipy", "pyannote"), "measures"),
+    **dict.fromkeys(("regex", "rapidfuzz", "kaldialign", "whisper_normalizer", "opencc"), "scoring"),
+    "meeteval": "meetings",
+}
 
 
 @contextmanager
@@ -54,12 +58,17 @@ def diarization(
     from speech_experiment_projections.scoring.diarization import diarization
     from speech_experiment_projections.scoring.turns import Region, Turn, read_rttm, read_uem
 
-    return diarization(
+    result = diarization(
         rows(reference, Turn, read_rttm),
         rows(hypothesis, Turn, read_rttm),
         regions=None if regions is None else rows(regions, Region, read_uem),
         **settings,
     )
+    if result.pooled.der is None:
+        raise TrackerError(
+            "no speech of the reference is evaluated", "collar and regions must leave some of it"
+        )
+    return result
 
 
 def meetings(
@@ -67,7 +76,8 @@ def meetings(
 ) -> Meetings:
     """Of STM or SegLST files (.json), or (session, speaker, start, end, words) rows.
 
-    profile  that brings both texts into one spelling first; it counts words as meeteval aligns them
+    profile  name or file of the one that brings both texts into one spelling first; it counts words as meeteval aligns
+             them
     """
     from speech_experiment_projections.scoring.meetings import meetings
 
@@ -78,9 +88,9 @@ def meetings(
 
 
 def _prepared(name: str) -> tuple[Callable[[str], str], str]:
-    from speech_experiment_projections.scoring.built_in import profile_named
+    from .plain.chosen import profile_of
 
-    profile = profile_named(name)
+    profile = profile_of(name)
     if profile.has_choices:
         raise TrackerError(
             f"profile {name!r} has choices, which meeteval does not know", "take another profile"
@@ -140,13 +150,16 @@ def spotting(
 ) -> Spotting:
     """Of files `keyword recording start end [score]`, or such rows; hits also of a kwslist file (.xml).
 
-    threshold              that hits are accepted from; without one their own decisions count; or
-    false_alarms_per_hour  at most so many on the development set (name, references, hits, seconds): the threshold is chosen
-                           there and applied here
+    threshold              that hits are accepted from; without one their own decisions count
+    development            (name, references, hits, seconds): the threshold is chosen on that set and applied here, the one
+                           with the best term-weighted value there; or
+    false_alarms_per_hour  the lowest one with at most so many false alarms there
     """
     from speech_experiment_projections.scoring.spotting import (
+        BETA,
         Hit,
         Occurrence,
+        best_threshold,
         read_hits,
         read_kwslist,
         read_occurrences,
@@ -161,22 +174,32 @@ def spotting(
 
     found = heard_in(hits)
     tuned_on = None
-    if development is not None and false_alarms_per_hour is not None and threshold is None:
+    if development is not None and threshold is None:
         name, said, heard, seconds = development
-        threshold = threshold_at(
-            rows(said, Occurrence, read_occurrences),
-            heard_in(heard),
-            seconds=seconds,
-            false_alarms_per_hour=false_alarms_per_hour,
-        )
-        tuned_on = f"{name}, at most {false_alarms_per_hour:g} false alarms an hour"
-    elif development is not None or false_alarms_per_hour is not None:
+        spoken, claimed = rows(said, Occurrence, read_occurrences), heard_in(heard)
+        if not claimed:
+            raise TrackerError(f"development set {name!r} has no hit", "it cannot choose a threshold")
+        if false_alarms_per_hour is None:
+            threshold = best_threshold(spoken, claimed, seconds=seconds, beta=settings.get("beta", BETA))
+            tuned_on = f"{name}, best term-weighted value"
+        else:
+            threshold = threshold_at(
+                spoken, claimed, seconds=seconds, false_alarms_per_hour=false_alarms_per_hour
+            )
+            tuned_on = f"{name}, at most {false_alarms_per_hour:g} false alarms an hour"
+    elif development is not None:
         raise TrackerError(
-            "no single threshold is given",
-            "give a threshold, or a development set with its false alarms an hour",
+            "a threshold and a development set are given", "give one of them: the set chooses a threshold"
+        )
+    elif false_alarms_per_hour is not None:
+        raise TrackerError(
+            "false_alarms_per_hour is given without a development set", "give the set that it is kept on"
         )
     elif threshold is None and any(hit.accepted is None for hit in found):
-        raise TrackerError("no threshold is given", "give one, or hits with decisions (kwslist.xml)")
+        raise TrackerError(
+            "no threshold is given",
+            "give one, a development set that chooses it, or hits with decisions (kwslist.xml)",
+        )
     return spotting(
         rows(references, Occurrence, read_occurrences),
         found,
@@ -212,11 +235,12 @@ def intelligibility(
     language: str | None = None,
 ) -> Intelligibility:
     """Of {utterance: text} given to the synthesis and {utterance: transcript} of a recogniser."""
-    from speech_experiment_projections.scoring.built_in import profile_named
     from speech_experiment_projections.scoring.intelligibility import intelligibility
 
+    from .plain.chosen import profile_of
+
     return intelligibility(
-        spoken, recognised, profile=profile_named(profile), recogniser=recogniser, language=language
+        spoken, recognised, profile=profile_of(profile), recogniser=recogniser, language=language
     )
 
 
@@ -266,7 +290,7 @@ def _sounds(folder: Path) -> dict[str, Path]:
 def rows(
     source: Source, kind: Callable[..., Row], read: Callable[[Iterable[str], str], list[Row]]
 ) -> list[Row]:
-    """The rows of a file or of an iterable; raises ValueError that names the place."""
+    """The rows of a file or of an iterable; raises ValueError that names the place and what belongs there."""
     if isinstance(source, str | os.PathLike):
         return read(lines(source), str(source))
     found = []
@@ -276,8 +300,14 @@ def rows(
                 raise TypeError
             found.append(kind(*row))
         except TypeError:
-            raise ValueError(f"row {place} is {row!r:.60}, no {getattr(kind, '__name__', 'row')}") from None
+            raise ValueError(f"row {place} is {row!r:.60}; give ({_fields(kind)})") from None
     return found
+
+
+def _fields(kind: Any) -> str:
+    """Of a named tuple, those with a default in brackets."""
+    names = [f"[{name}]" if name in kind._field_defaults else name for name in kind._fields]
+    return ", ".join(names)
 
 
 def lines(path: str | os.PathLike[str]) -> list[str]:

@@ -93,7 +93,17 @@ def test_frames_and_the_command_line_show_the_same(
     assert told.exit_code == 0, (told.output, told.exception)
     assert told.output.index("6.67 %") < told.output.index("33.33 %")
     assert "collar = 0, skip_overlap = no" in told.output
+    assert "jer" in told.output
     assert "no measurements yet" in CliRunner().invoke(root, [*asked[:3], "--test-set", a_name()]).output
+    shown = CliRunner().invoke(root, ["show", str(runs[0].id)], env={"COLUMNS": "160"})
+    assert "33.33 %" in shown.output, (shown.output, shown.exception)
+    runs.append(diarized(client, name, GOOD, collar=0.5))
+    refused = CliRunner().invoke(root, asked, env={"COLUMNS": "160"})
+    assert refused.exit_code == 3
+    assert "take one of them: --definition with its id" in refused.output
+    chosen = board[0]["identity"][:8]
+    assert chosen in refused.output
+    assert CliRunner().invoke(root, [*asked, "--definition", chosen]).exit_code == 0
     for run in runs:
         run.finish()
 

@@ -799,7 +799,7 @@ def test_scores_win_over_names_in_the_questions_about_runs(client: Client) -> No
     run.finish()
 
 
-def test_plain_scripts_are_scored_too(client: Client) -> None:
+def test_plain_scripts_are_scored_too(client: Client, stack: RunningStack) -> None:
     name = a_name()
     run = client.start_run("plain")
     rows = [
@@ -816,6 +816,9 @@ def test_plain_scripts_are_scored_too(client: Client) -> None:
         0.0,
         True,
     )
+    server = {"SPEECH_TRACKER_URL": stack.url, "SPEECH_TRACKER_API_KEY": stack.key}
+    told = speech_tracker("evaluations", "--test-set", name, **server).stdout
+    assert "plain itself logged 25.00 % of all and 0.00 % as the mean of its utterances" in told
     honest = client.start_run("honest")
     honest.log_metric(f"{name}_wer", 40.0)
     honest.log_json(f"results/{name}_utterances.json", [{**each, "wer": None} for each in rows])

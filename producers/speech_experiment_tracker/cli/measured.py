@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
+from rich.table import Table
 
 from speech_experiment_schemas.measurements import definition_identity
 
-from .output import MISSING, console, number, print_json, table
+from .output import MISSING, clip, console, number, print_json, short_id, table
 
 if TYPE_CHECKING:
     from speech_experiment_projections.scoring.facts import Facts
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
 _SHARES = frozenset(
     {"der", "jer", "cpwer", "orcwer", "tcpwer", "tcorcwer", "eer", "frr", "rate", "voicing_error"}
 )
+_MAIN = (
+    *("der", "jer", "missed", "false_alarm", "confusion"),
+    *("cpwer", "orcwer", "tcpwer", "tcorcwer", "rate", "substitutions", "deletions", "insertions"),
+    *("eer", "min_dcf_normalised", "min_dcf_unnormalised", "actual_dcf_normalised", "cllr"),
+    *("frr", "false_alarms_per_hour", "atwv", "mtwv"),
+    *("mcd", "f0_rmse", "log_f0_rmse", "voicing_error"),
+)
+"""What people look at, of all tasks, in the order they are shown in."""
+_OPINIONS = ("mos", "cmos", "difference")
+_ROOM = 8 + 3
+"""Width of an id with its gap."""
 _MOST = 20
+_NAMES = 40
 
 
 def show(found: Facts, *, full: bool, as_json: bool) -> None:
@@ -65,6 +78,67 @@ def value(name: str, each: float | None) -> str:
     if isinstance(each, float) and each.is_integer() and abs(each) < 1e15:
         return str(int(each))
     return number(each)
+
+
+def main_numbers(row: Mapping[str, Any]) -> list[str]:
+    """The names of the numbers of a measurement that people look at, that it is compared by first."""
+    values, headline = row["values"], row["headline"]
+    opinions = [name for kind in _OPINIONS for name in sorted(values) if name.partition(".")[0] == kind]
+    return [headline, *(name for name in (*_MAIN, *opinions) if name in values and name != headline)]
+
+
+def with_interval(row: Mapping[str, Any], name: str) -> str:
+    """A number of a measurement, and its interval where it has one."""
+    bounds = row["intervals"].get(name)
+    number_alone = value(name, row["values"].get(name))
+    if not bounds:
+        return number_alone
+    return f"{number_alone} ({value(name, bounds['low'])} … {value(name, bounds['high'])})"
+
+
+def measurements_table(rows: Iterable[Mapping[str, Any]], *, runs: bool = True) -> Table:
+    """A row for each measurement, of any tasks.
+
+    runs  with the run that measured
+    """
+    heads = ["id", "run"] if runs else []
+    made = table(*heads, "task", "test set", "name", "", "numbers", "definition")
+    for row in rows:
+        headline, *others = main_numbers(row)
+        values = row["values"]
+        also = ", ".join(f"{name} {value(name, values[name])}" for name in others if values[name] is not None)
+        numbers = with_interval(row, headline) + (f"[dim]; {escape(also)}[/dim]" if also else "")
+        run = (short_id(row["run_id"]), f"[bold]{escape(clip(row['run'], _NAMES))}[/bold]") if runs else ()
+        made.add_row(
+            *run,
+            row["task"],
+            escape(clip(row["test_set"], _NAMES)),
+            escape(clip(row["name"] or "", _NAMES)) or MISSING,
+            escape(headline),
+            numbers,
+            row["identity"][:8],
+        )
+    return made
+
+
+def comparison_table(rows: Sequence[Mapping[str, Any]], width: int) -> tuple[Table, int]:
+    """Systems × the numbers of one task, and how many numbers a window of a width has no room for."""
+    names = list(dict.fromkeys(name for row in rows for name in main_numbers(row)))
+    cells = {name: [with_interval(row, name) for row in rows] for name in names}
+    wide = [max(map(len, (name, *cells[name]))) + 3 for name in names]
+    runs = [
+        clip(row["run"], _NAMES) + (f" ({clip(row['name'], _NAMES)})" if row["name"] else "") for row in rows
+    ]
+    room = width - _ROOM - max(map(len, runs)) - 3
+    shown = [name for place, name in enumerate(names) if not place or sum(wide[: place + 1]) <= room]
+    made = table("id", "run", *map(escape, shown), right=range(2, len(shown) + 2))
+    for place, row in enumerate(rows):
+        made.add_row(
+            short_id(row["run_id"]),
+            f"[bold]{escape(runs[place])}[/bold]",
+            *(cells[name][place] for name in shown),
+        )
+    return made, len(names) - len(shown)
 
 
 def _plain(each: Any) -> str:

@@ -7,14 +7,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
+from ..errors import TrackerError
 from .at import At, asked, command, say_vector
-from .measured import defined, value
-from .output import MISSING, clip, console, print_json, short_id, table
-from .server import connect
+from .measured import comparison_table, defined, measurements_table
+from .output import console, errors, print_json, table, text
+from .server import Server, connect
 
 app = typer.Typer(add_completion=False)
-_NAMES = 40
+_MOST = 1_000
 
 
 @app.command()
@@ -44,7 +46,7 @@ def measurements(
     compared = bool(task and test_set)
     with connect() as server:
         if compared:
-            found = server.get("/measurements/comparison", **question)
+            found = _compared(server, question)
         else:
             found = server.get("/measurements", limit=limit, **question)
     if as_json:
@@ -53,30 +55,51 @@ def measurements(
     rows = found["measurements"]
     if not rows:
         console().print("no measurements" + (" as of then" if moment else " yet"))
+    elif compared:
+        _show_comparison(found, limit)
     else:
-        _show(rows[:limit])
-    if compared and rows:
-        console().print(f"[dim]{'higher' if found['higher_is_better'] else 'lower'} is better[/dim]")
-        console().print(f"[dim]{escape(defined(found['definition']['settings']))}[/dim]")
+        console().print(measurements_table(rows))
     again = {"--task": task, "--test-set": test_set, "--definition": definition}
     say_vector(found, moment, again=command("measurements", **again))
 
 
-def _show(rows: Sequence[Mapping[str, Any]]) -> None:
-    made = table("id", "run", "name", "task", "test set", "", "value", "interval", "definition", right=[6, 7])
+def _compared(server: Server, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparison; raises TrackerError where definitions differ, after a list of them to choose from."""
+    try:
+        found: dict[str, Any] = server.get("/measurements/comparison", **question)
+    except TrackerError as error:
+        if error.status != 409:
+            raise
+        rows = server.get("/measurements", limit=_MOST, **question)["measurements"]
+        errors().print(_definitions(rows))
+        hint = "take one of them: --definition with its id"
+        raise TrackerError("the numbers do not mean the same", hint, status=409) from None
+    return found
+
+
+def _definitions(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each definition: how many measurements have it, and what tells it from the others."""
+    by_identity: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        headline = row["headline"]
-        bounds = row["intervals"].get(headline)
-        reach = f"{value(headline, bounds['low'])} … {value(headline, bounds['high'])}" if bounds else MISSING
-        made.add_row(
-            short_id(row["run_id"]),
-            f"[bold]{escape(clip(row['run'], _NAMES))}[/bold]",
-            escape(clip(row["name"] or "", _NAMES)) or MISSING,
-            row["task"],
-            escape(clip(row["test_set"], _NAMES)),
-            escape(headline),
-            value(headline, row["values"].get(headline)),
-            reach,
-            row["identity"][:8],
-        )
+        by_identity.setdefault(row["identity"], []).append(row)
+    flat = {name: _flat(same[0]["definition"]) for name, same in by_identity.items()}
+    names = sorted({name for each in flat.values() for name in each})
+    differing = [name for name in names if len({str(each.get(name)) for each in flat.values()}) > 1]
+    made = table("definition", "measurements", *map(escape, differing), right=[1])
+    for identity, same in by_identity.items():
+        told = (text(flat[identity].get(name)) for name in differing)
+        made.add_row(identity[:8], str(len(same)), *told)
+    return made
+
+
+def _flat(definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {**definition["settings"], "tool": definition["tool"], "version": definition["version"]}
+
+
+def _show_comparison(found: Mapping[str, Any], limit: int) -> None:
+    made, hidden = comparison_table(found["measurements"][:limit], console().width)
     console().print(made)
+    better = "higher" if found["higher_is_better"] else "lower"
+    more = f"; {hidden} more numbers with a wider window or --json" if hidden else ""
+    console().print(f"[dim]by {escape(found['headline'])}, {better} is better{more}[/dim]")
+    console().print(f"[dim]{escape(defined(found['definition']['settings']))}[/dim]")

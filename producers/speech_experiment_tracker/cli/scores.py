@@ -146,13 +146,28 @@ def evaluations(
             escape(row["test_set"] or "") + ("" if row["registered"] else " (own)"),
             escape(decoding) or MISSING,
             row["state"],
-            per_cent(score.get("rate")),
+            per_cent(score.get("rate")) + ("≠" if score.get("logged_differs") else ""),
             *counts,
             covered,
             local_time(row["finished_at"]),
         )
     console().print(made)
+    _say_logged(answer["evaluations"])
     say_vector(answer, moment, again=command("evaluations", **{"--run": run, "--test-set": test_set}))
+
+
+def _say_logged(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Numbers that the runs themselves logged, where these are others than the scored ones."""
+    for row in rows:
+        score = row["score"] or {}
+        if score.get("logged_differs"):
+            said = [
+                f"{per_cent(score[name])} % {what}"
+                for name, what in (("logged", "of all"), ("logged_mean", "as the mean of its utterances"))
+                if score[name] is not None
+            ]
+            text = f"≠ {row['run']} itself logged {' and '.join(said)} on {row['test_set']}: another number than is scored"
+            console().print(f"[yellow]{escape(text)}[/yellow]", soft_wrap=True)
 
 
 @breakdown_app.command()

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from .at import At, asked, command, say_vector, vector_of
+from .measured import measurements_table
 from .output import (
     MISSING,
     age,
@@ -31,6 +32,7 @@ from .server import Server, connect
 
 app = typer.Typer(add_completion=False)
 _MOST_ROWS = 40
+_MEASUREMENTS = 1_000
 
 
 @app.command()
@@ -76,6 +78,9 @@ def read(server: Server, identity: str, moment: str | None, lines: int) -> dict[
     details: dict[str, Any] = server.get(f"/runs/{identity}", as_of=moment)
     then = vector_of(details, moment)
     details["summaries"] = server.get(f"/runs/{identity}/metrics", as_of=then)["metrics"]
+    details["measurements"] = server.get("/measurements", run=identity, limit=_MEASUREMENTS, as_of=then)[
+        "measurements"
+    ]
     details["artifacts"] = server.get(f"/runs/{identity}/artifacts", as_of=then)["artifacts"]
     details["output"] = (
         server.get(f"/runs/{identity}/logs", limit=lines, as_of=then)["lines"] if lines else []
@@ -123,6 +128,7 @@ def _parts(run: Mapping[str, Any], most: int) -> list[RenderableType]:
     found = [
         _config(run["config"], most),
         _results(run["results"], most),
+        _measurements(run.get("measurements", ()), most),
         _metrics(run["summaries"], most),
         _artifacts(run["artifacts"], most),
         _lines(run["output"]),
@@ -150,6 +156,10 @@ def _results(results: Sequence[Mapping[str, Any]], most: int) -> RenderableType 
         cells = [text(result["test_set"] or "(all)"), escape(result["metric"]), number(result["value"])]
         made.add_row(*cells, *(text(result[name]) for name in extra))
     return _cut(made, len(results), most)
+
+
+def _measurements(rows: Sequence[Mapping[str, Any]], most: int) -> RenderableType | None:
+    return _cut(measurements_table(rows[:most], runs=False), len(rows), most) if rows else None
 
 
 def _metrics(summaries: Sequence[Mapping[str, Any]], most: int) -> RenderableType | None:

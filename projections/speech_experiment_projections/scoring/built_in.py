@@ -42,11 +42,3 @@ PROFILES: Mapping[str, Profile] = {
         _written("sclite-wer", scorer="sclite", case="lower", missing="strict", alternations=True),
     )
 }
-
-
-def profile_named(name: str) -> Profile:
-    """Raises KeyError that lists the names there are."""
-    try:
-        return PROFILES[name]
-    except KeyError:
-        raise KeyError(f"no profile {name!r}; there are {', '.join(PROFILES)}") from None

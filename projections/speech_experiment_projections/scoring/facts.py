@@ -70,6 +70,7 @@ def _diarization(result: Diarization, draws: int) -> Facts:
         "jer": pooled.jer,
         **_numbers(pooled),
         "recordings": float(len(result.recordings)),
+        "recordings_missing": float(len(result.missing)),
     }
     items = {
         name: {"der": each.der, "jer": each.jer, **_numbers(each)} for name, each in result.recordings.items()
@@ -86,7 +87,11 @@ def _meetings(result: Meetings, draws: int) -> Facts:
     def row(each: MeetingCounts) -> Numbers:
         return {measure: each.rate, **_numbers(each)}
 
-    values = {**row(result.pooled), "sessions": float(len(result.sessions))}
+    values = {
+        **row(result.pooled),
+        "sessions": float(len(result.sessions)),
+        "sessions_missing": float(len(result.missing)),
+    }
     return Facts(
         result.definition,
         values,
@@ -121,10 +126,13 @@ def _cost(name: str, cost: Cost) -> Numbers:
 
 
 def _spotting(result: Spotting) -> Facts:
-    values: Numbers = {"frr": result.rates.frr, "false_alarms_per_hour": result.rates.false_alarms_per_hour}
+    rates = result.rates
+    values: Numbers = {"frr": rates.frr, "false_alarms_per_hour": rates.false_alarms_per_hour}
+    if rates.frr is None:  # a set on which nothing is said: systems are compared by their false alarms
+        del values["frr"]
     if result.twv is not None:
         values |= result.twv._asdict()
-    values |= {**_numbers(result.rates), "seconds": result.seconds}
+    values |= {**_numbers(rates), "seconds": result.seconds}
     items = {name: _numbers(each) for name, each in result.keywords.items()}
     return Facts(result.definition, values, {}, "keyword", items)
 

@@ -52,10 +52,19 @@ class Span(Protocol):
 
 
 def check_spans(spans: Iterable[Span], what: str) -> None:
-    """Raises ValueError for times that are negative, not finite, or end before they start."""
+    """Raises ValueError for times that are no numbers, negative, not finite, or end before they start."""
     for place, span in enumerate(spans):
-        if not 0 <= span.start <= span.end < float("inf"):
-            raise ValueError(f"{what} {place} lasts from {span.start} to {span.end} s; give 0 ≤ start ≤ end")
+        if not _lasts(span):
+            raise ValueError(
+                f"{what} {place} lasts from {span.start!r} to {span.end!r} s; give numbers, 0 ≤ start ≤ end"
+            )
+
+
+def _lasts(span: Span) -> bool:
+    try:
+        return 0 <= span.start <= span.end < float("inf")
+    except TypeError:
+        return False
 
 
 def split_lines(lines: Iterable[str], source: str, *, comments: str = ";;") -> Iterator[Line]:

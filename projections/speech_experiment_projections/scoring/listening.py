@@ -96,16 +96,14 @@ def listening(
 
     scale  lowest and highest score; None: 1 to 5 of a MOS, -3 to 3 of a CMOS; (0, 100) is MUSHRA's
 
-    Raises ValueError without ratings, for a score beyond the scale, and in a CMOS without a reference.
+    Raises ValueError without ratings, for a score beyond the scale, without a listener, item or system, and in a CMOS
+    without a reference.
     """
-    low, high = scale or SCALES[kind]
-    for each in ratings:
-        if not low <= each.score <= high:
-            raise ValueError(f"{_named(each)} is {each.score:g}, beyond the scale from {low:g} to {high:g}")
-        if kind == "cmos" and not each.reference:
-            raise ValueError(f"{_named(each)} has no reference; a CMOS compares a system with one")
+    low, high = _scale(kind, scale)
     if not ratings:
         raise ValueError("there are no ratings")
+    for place, each in enumerate(ratings):
+        _check(each, place, kind, low, high)
     systems: dict[str, list[Rating]] = defaultdict(list)
     for each in ratings:
         systems[f"{each.system} vs {each.reference}" if kind == "cmos" else each.system].append(each)
@@ -122,6 +120,27 @@ def listening(
     )
     preferences = [] if kind == "cmos" else _preferences(systems, sampler)
     return Listening(definition=definition, systems=opinions, preferences=preferences)
+
+
+def _scale(kind: Kind, scale: tuple[float, float] | None) -> tuple[float, float]:
+    if kind not in SCALES:
+        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(SCALES)}")
+    low, high = scale or SCALES[kind]
+    if not low < high:
+        raise ValueError(f"the scale goes from {low} to {high}; give its lowest and its highest score")
+    return low, high
+
+
+def _check(rating: Rating, place: int, kind: Kind, low: float, high: float) -> None:
+    for name in ("listener", "item", "system"):
+        if not str(getattr(rating, name) or "").strip():
+            raise ValueError(f"rating {place} has no {name}")
+    if not isinstance(rating.score, int | float | np.number):
+        raise ValueError(f"{_named(rating)} is {rating.score!r}, not a number")
+    if not low <= rating.score <= high:
+        raise ValueError(f"{_named(rating)} is {rating.score:g}, beyond the scale from {low:g} to {high:g}")
+    if kind == "cmos" and not rating.reference:
+        raise ValueError(f"{_named(rating)} has no reference; a CMOS compares a system with one")
 
 
 def _preferences(systems: dict[str, list[Rating]], sampler: _Sampler) -> list[Preference]:

@@ -95,11 +95,16 @@ def meetings(
     prepare  text → words with single spaces, both sides; None: as it is
     profile  names what `prepare` does, for the definition
 
-    Raises ValueError for sessions that the reference does not have, times that are none, and an empty reference.
+    Raises ValueError for sessions that the reference does not have, times that are none, words that are no text, and an
+    empty reference.
     """
     timed = _checked(measure, collar, prepare, profile)
     check_spans(reference, "reference segment")
     check_spans(hypothesis, "hypothesis segment")
+    for what, segments in (("reference", reference), ("hypothesis", hypothesis)):
+        for place, each in enumerate(segments):
+            if not isinstance(each.words, str):
+                raise ValueError(f"{what} segment {place} has the words {each.words!r:.60}; give a text")
     sessions = list(dict.fromkeys(each.session for each in reference))
     if not sessions:
         raise ValueError("the reference has no segment")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from math import isfinite
+from math import isfinite, isnan
 from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 
@@ -59,7 +59,7 @@ class Hit(NamedTuple):
 class Rates(NamedTuple):
     """At one threshold, or by the decisions of the system (None).
 
-    frr                   share of references that are missed
+    frr                   share of references that are missed; None without a reference
     false_alarms_per_hour of audio
     """
 
@@ -67,7 +67,7 @@ class Rates(NamedTuple):
     references: int
     missed: int
     false_alarms: int
-    frr: float
+    frr: float | None
     false_alarms_per_hour: float
 
 
@@ -130,10 +130,14 @@ def spotting(
     tuned_on   the set the threshold was chosen on; None: it was fixed beforehand
     trials     T of P_FA; None: one a second of `seconds`
 
-    Raises ValueError for no audio, times or scores that are none, and a keyword with as many references as trials.
+    Raises ValueError for no audio, times or scores that are none, a threshold that is no number, a β below 0, and a
+    keyword with as many references as trials.
     """
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"seconds is {seconds}; give the audio that was searched, > 0")
+    _check_seconds(seconds)
+    if threshold is not None and isnan(threshold):
+        raise ValueError("threshold is nan; give a number")
+    if not 0 <= beta < float("inf"):
+        raise ValueError(f"beta is {beta}; give a number ≥ 0, 999.9 is usual")
     check_spans(references, "reference")
     check_spans(hits, "hit")
     for place, hit in enumerate(hits):
@@ -161,6 +165,11 @@ def spotting(
         twv=term_weighted(aligned, threshold, beta=beta, trials=total),
         det=_det(pooled, seconds, points),
     )
+
+
+def _check_seconds(seconds: float) -> None:
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"seconds is {seconds}; give the audio that was searched, > 0")
 
 
 def _origin(threshold: float | None, tuned_on: str | None) -> str:
@@ -208,12 +217,12 @@ def _overlap(one: Occurrence, other: Hit) -> float:
 
 
 def rates_at(aligned: Alignment, threshold: float | None, seconds: float) -> Rates:
-    """Counts and rates at one threshold, or by decisions; without a reference nothing is rejected (0)."""
+    """Counts and rates at one threshold, or by decisions."""
     accepted = aligned.counted(threshold)
     correct = int(np.sum(accepted & aligned.correct))
     alarms = int(np.sum(accepted & ~aligned.correct))
     missed = aligned.references - correct
-    frr = missed / aligned.references if aligned.references else 0.0
+    frr = missed / aligned.references if aligned.references else None
     return Rates(threshold, aligned.references, missed, alarms, frr, alarms * 3600 / seconds)
 
 
@@ -227,12 +236,35 @@ def threshold_at(
 ) -> float:
     """The lowest threshold with at most so many false alarms an hour: chosen on a development set, for others.
 
-    +∞ where no hit may be accepted.
+    +∞ where no hit may be accepted. Raises ValueError for no audio, and a limit below 0.
     """
+    _check_seconds(seconds)
+    if not false_alarms_per_hour >= 0:
+        raise ValueError(f"false_alarms_per_hour is {false_alarms_per_hour}; give a number ≥ 0")
     pooled = _pool(list(align_hits(references, hits, tolerance=tolerance).values()))
     scores, _, alarms = _steps(pooled)
     allowed = scores[alarms * 3600 <= false_alarms_per_hour * seconds]
     return float(allowed[-1]) if len(allowed) else float("inf")
+
+
+def best_threshold(
+    references: Sequence[Occurrence],
+    hits: Sequence[Hit],
+    *,
+    seconds: float,
+    beta: float = BETA,
+    tolerance: float = TOLERANCE,
+) -> float:
+    """The threshold of the MTWV, with one trial a second: chosen on a development set, for others.
+
+    +∞ where it is best to accept none. Raises ValueError for no audio, and where no keyword has a reference.
+    """
+    _check_seconds(seconds)
+    aligned = align_hits(references, hits, tolerance=tolerance)
+    found = term_weighted(aligned, float("inf"), beta=beta, trials=seconds)
+    if found is None:
+        raise ValueError("the development set has no reference: it has no term-weighted value")
+    return found.mtwv_threshold
 
 
 def term_weighted(

@@ -288,7 +288,7 @@ def thinned(curve: Curve, points: int) -> list[tuple[float, float, float]]:
 
 
 def _checked(scores: ArrayLike, targets: ArrayLike) -> tuple[Floats, Bools]:
-    values, is_target = np.asarray(scores, np.float64), np.asarray(targets)
+    values, is_target = _numbers(scores), np.asarray(targets)
     if is_target.dtype != np.bool_:
         if not np.isin(is_target, (0, 1)).all():
             raise ValueError("targets are neither booleans nor 0 and 1")
@@ -303,6 +303,13 @@ def _checked(scores: ArrayLike, targets: ArrayLike) -> tuple[Floats, Bools]:
             f"needs target and non-target trials, got {int(is_target.sum())} and {int((~is_target).sum())}"
         )
     return values, is_target
+
+
+def _numbers(scores: ArrayLike) -> Floats:
+    try:
+        return np.asarray(scores, np.float64)
+    except (ValueError, TypeError):
+        raise ValueError(f"scores are no numbers: {scores!r:.60}") from None
 
 
 def _bounds(values: Floats, tail: float) -> Bounds:

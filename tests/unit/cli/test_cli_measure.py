@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from speech_experiment_tracker import TrackerError
+from speech_experiment_tracker.cli.measured import comparison_table, main_numbers
 from speech_experiment_tracker.cli.root import root
 
 FILES = {
@@ -35,6 +36,34 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def a_row(run: str, **values: float | None) -> dict[str, Any]:
+    return {
+        "run_id": "0" * 36,
+        "run": run,
+        "name": None,
+        "headline": next(iter(values)),
+        "values": values,
+        "intervals": {"der": {"low": 0.01, "high": 0.04}},
+    }
+
+
+def test_what_people_look_at_stands_first_in_columns_that_fit() -> None:
+    rows = [a_row("a", der=0.02, total=9.0, jer=0.1, confusion=1.5), a_row("b", der=0.03, jer=None)]
+    assert main_numbers(rows[0]) == ["der", "jer", "confusion"]
+    assert main_numbers(a_row("c", **{"mos.b": 4, "difference.b-a": 1, "mos.a": 3})) == [
+        "mos.b",
+        "mos.a",
+        "difference.b-a",
+    ]
+    wide, hidden = comparison_table(rows, 100)
+    assert [column.header for column in wide.columns] == ["id", "run", "der", "jer", "confusion"]
+    assert list(wide.columns[2].cells) == ["2.00 % (1.00 % … 4.00 %)", "3.00 % (1.00 % … 4.00 %)"]
+    assert hidden == 0
+    narrow, hidden = comparison_table(rows, 40)
+    assert [column.header for column in narrow.columns] == ["id", "run", "der"]
+    assert hidden == 2
 
 
 def measured(command: str) -> dict[str, Any]:

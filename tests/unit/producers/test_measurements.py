@@ -100,6 +100,64 @@ def test_what_cannot_be_measured_says_why_and_stops_nothing(
     assert payloads(gateway, MeasurementLogged) == []
     with (
         Client(api_url=gateway.url, api_key="key", on_error="raise").start_run("evaluate") as run,
-        pytest.raises(TrackerError, match=r"row 1 is \('r',\), no Turn"),
+        pytest.raises(TrackerError, match=r"row 1 is \('r',\); give \(recording, speaker, start, end\)"),
     ):
         run.log_diarization("callhome", [("r", "A", 0.0, 1.0), ("r",)], TURNS)
+
+
+HIT = ("hey", "r", 1.0, 2.0, 0.5)
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "settings", "problem"),
+    [
+        ("log_diarization", (None, TURNS), {}, "reference is None"),
+        ("log_diarization", ([("r", "A", "0", "1")], TURNS), {}, "reference turn 0 lasts from '0' to '1' s"),
+        ("log_diarization", (TURNS, TURNS), {"collar": 30}, "no speech of the reference is evaluated"),
+        ("log_diarization", (TURNS, TURNS), {"nam": "eend"}, "there is no argument 'nam'"),
+        ("log_diarization", (TURNS, TURNS), {"decoding": "beam10"}, "decoding is 'beam10'"),
+        ("log_verification", ([1, 0], [0.5, NAN]), {}, "the score of trial 1 is nan"),
+        ("log_verification", ([1, 0], ["a", "b"]), {}, "scores are no numbers"),
+        ("log_verification", ([], []), {}, "needs target and non-target trials"),
+        ("log_keyword_spotting", ([HIT[:4]], [HIT]), {"threshold": NAN}, "threshold is nan"),
+        (
+            "log_keyword_spotting",
+            ([HIT[:4]], [HIT]),
+            {"false_alarms_per_hour": 1},
+            "without a development set",
+        ),
+        ("log_keyword_spotting", ([], [HIT]), {"development": ("d", [], [], 9)}, "'d' has no hit"),
+        ("log_keyword_spotting", ([], [HIT]), {"development": ("d", [], [HIT], 9)}, "has no reference"),
+        ("log_listening_test", ([("", "u1", "vits", 4)],), {}, "rating 0 has no listener"),
+        ("log_listening_test", ([("l1", "u1", "vits", "4")],), {}, "is '4', not a number"),
+        ("log_listening_test", ([("l1", "u1", "vits", 4)],), {"kind": "dmos"}, "kind is 'dmos'"),
+        ("log_synthesis", (), {}, "nothing is given"),
+        ("log_synthesis", (), {"spoken": {"u1": "hello"}}, "recognised is missing"),
+    ],
+)
+def test_bad_input_is_one_error_that_names_it(
+    gateway: Gateway, method: str, given: tuple[Any, ...], settings: dict[str, Any], problem: str
+) -> None:
+    settings |= {"seconds": 3_600} if method == "log_keyword_spotting" else {}
+    client = Client(api_url=gateway.url, api_key="key", on_error="raise")
+    with client.start_run("evaluate") as run, pytest.raises(TrackerError, match=problem):
+        getattr(run, method)("set", *given, **settings)
+
+
+def test_the_development_set_chooses_the_threshold(gateway: Gateway) -> None:
+    said = [("hey", "r", 10.0 * i, 10.0 * i + 1) for i in range(4)]
+    heard = [(*each, 0.9 - 0.1 * i) for i, each in enumerate(said)]
+    dev = ("dev", said, [*heard, ("hey", "r", 105.0, 106.0, 0.75)], 3_600)
+    client = Client(api_url=gateway.url, api_key="key", on_error="raise")
+    with client.start_run("evaluate") as run:
+        run.log_keyword_spotting("wake", said, heard, seconds=3_600, development=dev, beta=3_000)
+        run.log_keyword_spotting("wake", said, heard, seconds=3_600, development=dev, beta=10)
+        run.log_keyword_spotting("noise", [], heard, seconds=3_600, development=dev)
+    strict, lenient, noise = payloads(gateway, MeasurementLogged)
+    # The false alarm costs β / 3,596: more than the two references below it are worth, or less.
+    assert strict.values["threshold"] == pytest.approx(0.8)
+    assert lenient.values["threshold"] == pytest.approx(0.6)
+    assert strict.definition.settings["threshold_from"] == "tuned on dev, best term-weighted value"
+    assert next(iter(noise.values)) == "false_alarms_per_hour"
+    assert noise.values["frr"] is None

@@ -178,7 +178,21 @@ def test_what_is_no_number_is_counted_and_the_rest_is_kept(
     assert run._problems.counts == {"invalid_value": 1, "invalid_call": 2, "after_finish": 1}
     said = capsys.readouterr().err
     assert "metric 'bad' is str 'high', not a number" in said
-    assert said.count("invalid_call") == 1
+    assert said.count("invalid_call") == 2
+
+
+def test_a_problem_is_said_once_and_few_of_a_kind(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Client(gateway.url).start_run("values", capture_output=False) as run:
+        for step in range(50):
+            run.log_metrics({"loss": "high"}, step=step)
+            run.log_metrics({f"loss-{step}": 1, "bad": f"high-{step}"}, step=step)
+    assert run._problems.counts == {"invalid_value": 100}
+    said = [line for line in capsys.readouterr().err.splitlines() if "invalid_value" in line]
+    assert len(said) == 10
+    assert "further ones are only counted" in said[-1]
+    assert sum("'loss'" in line for line in said) == 1
 
 
 def test_errors_are_raised_where_that_was_asked_for(gateway: Gateway) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from speech_experiment_projections.scoring import identity
 from speech_experiment_projections.scoring.alignment import TooLongError, counts_of
-from speech_experiment_projections.scoring.built_in import PROFILES, profile_named
+from speech_experiment_projections.scoring.built_in import PROFILES
 from speech_experiment_projections.scoring.profiles import NotScoredError, Profile
 from speech_experiment_projections.scoring.rules import Rules, WordRule
 
@@ -38,8 +38,6 @@ def test_every_built_in_profile_scores_and_survives_being_stored(profile: Profil
 
 def test_built_in_profiles_are_different_profiles() -> None:
     assert len({profile.identity for profile in PROFILES.values()}) == len(PROFILES)
-    with pytest.raises(KeyError, match="no profile 'nope'; there are basic-wer"):
-        profile_named("nope")
 
 
 def test_another_tool_unicode_or_output_is_another_identity(monkeypatch: pytest.MonkeyPatch) -> None:
