@@ -14,6 +14,7 @@ from speech_experiment_infra.embedded.processes import free_ports, spawn
 from speech_experiment_infra.paths import cache_dir
 from speech_experiment_infra.settings import Settings
 from speech_experiment_infra.topics import ensure_topics
+from speech_experiment_tracker import Client
 from tests.conftest import RunningStack
 
 PARTITIONS = 3
@@ -25,6 +26,12 @@ async def admin(stack: RunningStack) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {stack.key}"}
     async with httpx.AsyncClient(base_url=stack.url, timeout=60, headers=headers) as client:
         yield client
+
+
+@pytest.fixture
+def client(stack: RunningStack, tmp_path: Path) -> Client:
+    """The SDK with the admin key; it raises what it would swallow in a training."""
+    return Client(stack.url, stack.key, spool_dir=tmp_path / "spool", on_error="raise")
 
 
 @pytest.fixture

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from speech_experiment_tracker import Client
-from tests.conftest import RunningStack
-from tests.integration.test_scores import HYPOTHESES, a_name, register
+from tests.integration.evaluation_tools import HYPOTHESES, a_name, register
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def client(stack: RunningStack, tmp_path: Path) -> Client:
-    return Client(stack.url, stack.key, spool_dir=tmp_path / "spool", on_error="raise")
 
 
 async def correct(caller: httpx.AsyncClient, **wanted: Any) -> tuple[int, dict[str, Any]]:

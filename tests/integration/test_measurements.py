@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,11 +18,6 @@ pytestmark = pytest.mark.stack
 REFERENCE = [("r1", "A", 0.0, 10.0), ("r2", "B", 0.0, 5.0)]
 GOOD = [("r1", "x", 0.0, 9.0), ("r2", "y", 0.0, 5.0)]
 POOR = [("r1", "x", 0.0, 5.0), ("r2", "y", 0.0, 5.0)]
-
-
-@pytest.fixture
-def client(stack: RunningStack, tmp_path: Path) -> Client:
-    return Client(stack.url, stack.key, spool_dir=tmp_path / "spool", on_error="raise")
 
 
 def a_name() -> str:
