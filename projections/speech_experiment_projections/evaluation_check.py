@@ -10,7 +10,7 @@ from . import evaluations
 from .evaluation_rows import evaluation_row
 from .evaluations import Evaluation
 from .evidence import Batch, Evidence
-from .findings import Finding, Kind, rebuild, when
+from .findings import Finding, Kind, of_rows
 from .row_check import different_columns
 
 
@@ -73,16 +73,14 @@ def _check_measurements(evidence: Evidence, stored: Mapping[UUID, Mapping[str, A
         found = stored.get(expected.id)
         told = ["has no row"] if found is None else different_columns(expected._asdict(), found)
         for each in told:
-            yield Finding(
-                where="postgres",
-                kind="missing" if found is None else "changed",
+            yield of_rows(
+                "scores",
+                "missing" if found is None else "changed",
+                f"{name}: {each}" if found is not None else f"{name} {each}",
                 run=expected.run_id,
-                stream="evaluations",
                 partition=expected.partition,
                 offsets=(expected.offset, expected.offset),
-                since=when(expected.logged_at),
-                what=f"{name}: {each}" if found is not None else f"{name} {each}",
-                next_step=rebuild("scores"),
+                since=expected.logged_at,
             )
     for identity in sorted(stored.keys() - evidence.measurements.keys()):
         row = stored[identity]
@@ -94,28 +92,24 @@ def _named(evaluation: Evaluation) -> str:
 
 
 def _wrong(evaluation: Evaluation, kind: Kind, offset: int, what: str) -> Finding:
-    return Finding(
-        where="postgres",
-        kind=kind,
+    return of_rows(
+        "scores",
+        kind,
+        what,
         run=evaluation.run,
-        stream="evaluations",
         partition=evaluation.partition,
         offsets=(offset, offset),
-        since=when(evaluation.started_at),
-        what=what,
-        next_step=rebuild("scores"),
+        since=evaluation.started_at,
     )
 
 
 def _surplus(row: Mapping[str, Any], what: str, since: int) -> Finding:
-    return Finding(
-        where="postgres",
-        kind="surplus",
+    return of_rows(
+        "scores",
+        "surplus",
+        f"{what} is in Postgres, and the log has no event of it",
         run=row["run_id"],
-        stream="evaluations",
         partition=row["partition"],
         offsets=(row["offset"], row["offset"]),
-        since=when(since),
-        what=f"{what} is in Postgres, and the log has no event of it",
-        next_step=rebuild("scores"),
+        since=since,
     )

@@ -15,7 +15,7 @@ from speech_experiment_schemas.experiments import ExperimentCreated
 from . import experiments
 from .evidence import Place
 from .experiments import Experiment
-from .findings import Finding, Kind, rebuild, when
+from .findings import Finding, Kind, of_rows
 from .recorded import Recorded
 from .refusal import Refused
 from .row_check import different_columns
@@ -45,16 +45,14 @@ def check_experiment(
     """Differences between an experiment's rows and its events. run: one of its runs, which the findings go with."""
 
     def wrong(kind: Kind, what: str, state: Experiment | None) -> Finding:
-        return Finding(
-            where="postgres",
-            kind=kind,
+        return of_rows(
+            "metadata",
+            kind,
+            f"the experiment {experiment}{what}",
             run=run,
-            stream="runs",
             partition=state.partition if state else None,
             offsets=(state.offset, state.offset) if state else None,
-            since=when(state.updated_at) if state else None,
-            what=f"the experiment {experiment}{what}",
-            next_step=rebuild("metadata"),
+            since=state.updated_at if state else None,
         )
 
     versions = [experiments.load(state) for _, state in stored.versions]

@@ -17,6 +17,8 @@ Range = tuple[int, int]
 """[first, last], both included."""
 
 MOST_RANGES = 50
+_STREAMS = {"metadata": "runs", "scores": "evaluations", "artifacts": "artifacts"}
+"""The topic that each projection reads."""
 
 
 class Finding(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -58,6 +60,35 @@ def of_artifact(row: ArtifactRow, where: Where, kind: Kind, what: str, next_step
         since=when(row.created_at),
         what=what,
         next_step=next_step,
+    )
+
+
+def of_rows(
+    projection: Literal["metadata", "scores", "artifacts"],
+    kind: Kind,
+    what: str,
+    *,
+    run: UUID | None,
+    partition: int | None,
+    offsets: Range | None,
+    since: int | None,
+    producer: UUID | None = None,
+) -> Finding:
+    """About rows of a projection in Postgres, which its rebuild brings in order.
+
+    since  microseconds since 1970
+    """
+    return Finding(
+        where="postgres",
+        kind=kind,
+        run=run,
+        stream=_STREAMS[projection],
+        producer=producer,
+        partition=partition,
+        offsets=offsets,
+        since=None if since is None else when(since),
+        what=what,
+        next_step=rebuild(projection),
     )
 
 

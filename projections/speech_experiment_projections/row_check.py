@@ -11,7 +11,7 @@ import msgspec
 from . import runs
 from .artifacts import ArtifactRow
 from .evidence import Evidence
-from .findings import Finding, Kind, of_artifact, rebuild, shown, when
+from .findings import Finding, Kind, of_artifact, of_rows, rebuild, shown
 from .run_rows import derived_columns, run_row
 from .runs import Run
 from .texts import clean_text
@@ -189,16 +189,14 @@ def _check_signs(evidence: Evidence, run: Run, stored: RunTables) -> Iterator[Fi
 
 
 def _wrong(run: Run, kind: Kind, offset: int, since: int, what: str) -> Finding:
-    return Finding(
-        where="postgres",
-        kind=kind,
+    return of_rows(
+        "metadata",
+        kind,
+        what,
         run=run.id,
-        stream="runs",
         partition=run.partition,
         offsets=(offset, run.last_offset),
-        since=when(since),
-        what=what,
-        next_step=rebuild("metadata"),
+        since=since,
     )
 
 
@@ -213,17 +211,15 @@ def check_artifacts(evidence: Evidence, stored: Mapping[UUID, Mapping[str, Any]]
             yield _artifact(expected, "changed", f"{expected.path} version {expected.version}: {told}")
     for identity in sorted(stored.keys() - evidence.artifacts.keys()):
         row = stored[identity]
-        yield Finding(
-            where="postgres",
-            kind="surplus",
+        yield of_rows(
+            "artifacts",
+            "surplus",
+            f"{row['path']} version {row['version']} is in Postgres, and the log has no such artifact",
             run=row["run_id"],
-            stream="artifacts",
-            producer=row["producer"],
             partition=row["partition"],
             offsets=(row["offset"], row["offset"]),
-            since=when(row["created_at"]),
-            what=f"{row['path']} version {row['version']} is in Postgres, and the log has no such artifact",
-            next_step=rebuild("artifacts"),
+            since=row["created_at"],
+            producer=row["producer"],
         )
 
 

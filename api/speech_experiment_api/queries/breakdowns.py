@@ -166,7 +166,7 @@ class Groups:
 
     def __init__(self, parts: Sequence[Scored], by: Sequence[str], sets: dict[UUID, Any]) -> None:
         self._by = by
-        labels = [[labels_of(part, factor, sets) for factor in by] for part in parts]
+        labels = [[codes_of(part, factor, sets) for factor in by] for part in parts]
         numbers: dict[tuple[str, ...], int] = {}
         codes = [_numbered(factors, numbers) for factors in labels]
         self._names = list(numbers)
@@ -227,7 +227,7 @@ class Groups:
         return {"low": found.low, "high": found.high}
 
 
-def labels_of(part: Scored, factor: str, sets: dict[UUID, Any]) -> tuple[list[str], NDArray[np.int32]]:
+def codes_of(part: Scored, factor: str, sets: dict[UUID, Any]) -> tuple[list[str], NDArray[np.int32]]:
     """Names, and a number for each utterance."""
     size = len(part.columns.rows)
     if factor == "length":

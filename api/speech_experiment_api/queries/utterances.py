@@ -16,7 +16,7 @@ from speech_experiment_projections.scores import DELETIONS, HITS, INSERTIONS, SU
 from ..params import flag, integer, path_uuid, plain
 from ..problems import bad_request
 from ..routing import Param, Routes
-from .breakdowns import labels_of
+from .breakdowns import codes_of
 from .confusions import confused
 from .decoded import Decoded, decoded_of
 from .evaluations import evaluation_at
@@ -164,7 +164,7 @@ def _taken(scored: Scored, conditions: Sequence[str]) -> NDArray[np.bool_]:
         if not sign or not known:
             detail = f"{condition[:100]!r} is no condition; write speaker=…, language=…, condition.NAME=… or length=…"
             raise bad_request(detail, "where")
-        names, codes = labels_of(scored, factor, {})
+        names, codes = codes_of(scored, factor, {})
         taken &= codes == names.index(value) if value in names else False
     return taken
 
@@ -178,7 +178,7 @@ async def _shown(
 ) -> list[dict[str, Any]]:
     references = await references_of(read, scored.row, {position: names[position] for position in positions})
     hypotheses = await hypotheses_of(read, scored.row, scored.columns, positions)
-    speakers, speaker = labels_of(scored, "speaker", {})
+    speakers, speaker = codes_of(scored, "speaker", {})
     audio = await audio_of(read, scored.row)
     counts, errors, tokens = scored.columns.counts, scored.errors, scored.tokens
     return [

@@ -9,13 +9,11 @@ import typer
 
 from .. import measuring
 from ..errors import TrackerError
-from .measured import show
+from .measured import shown
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False)]
-Full = Annotated[bool, typer.Option("--full", help="All parts, not the first twenty.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 
 
 @app.callback()
@@ -27,6 +25,7 @@ def _group() -> None:
 
 
 @app.command()
+@shown
 def diarization(
     reference: File,
     hypothesis: File,
@@ -35,18 +34,13 @@ def diarization(
         float, typer.Option(min=0, help="Seconds, total width around each boundary: 0.5 is md-eval's 0.25.")
     ] = 0.0,
     skip_overlap: Annotated[bool, typer.Option(help="Leave out where several speakers speak.")] = False,
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """DER and JER of RTTM files, by pyannote.metrics."""
-    _show(
-        full,
-        as_json,
-        lambda: measuring.diarization(reference, hypothesis, uem, collar=collar, skip_overlap=skip_overlap),
-    )
+    return measuring.diarization(reference, hypothesis, uem, collar=collar, skip_overlap=skip_overlap)
 
 
 @app.command()
+@shown
 def meeting(
     reference: File,
     hypothesis: File,
@@ -55,18 +49,13 @@ def meeting(
     profile: Annotated[
         str | None, typer.Option(help="Scoring profile that brings both texts into one spelling.")
     ] = None,
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """Word error rates of several speakers, of STM or SegLST (.json) files, by meeteval."""
-    _show(
-        full,
-        as_json,
-        lambda: measuring.meetings(reference, hypothesis, measure=measure, collar=collar, profile=profile),
-    )
+    return measuring.meetings(reference, hypothesis, measure=measure, collar=collar, profile=profile)
 
 
 @app.command()
+@shown
 def verification(
     trials: File,
     scores: File,
@@ -80,27 +69,22 @@ def verification(
     by_enrolled: Annotated[
         bool, typer.Option("--by-enrolled", help="Draw all trials of an enrolled speaker together.")
     ] = False,
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """EER and minDCF, normalised and not, of trials and scores files as of Kaldi or VoxCeleb."""
-    _show(
-        full,
-        as_json,
-        lambda: measuring.verification(
-            trials,
-            scores,
-            p_target=p_target,
-            c_miss=c_miss,
-            c_fa=c_fa,
-            method=eer,
-            calibrated=calibrated,
-            by_enrolled=by_enrolled,
-        ),
+    return measuring.verification(
+        trials,
+        scores,
+        p_target=p_target,
+        c_miss=c_miss,
+        c_fa=c_fa,
+        method=eer,
+        calibrated=calibrated,
+        by_enrolled=by_enrolled,
     )
 
 
 @app.command()
+@shown
 def spotting(
     references: File,
     hits: File,
@@ -118,44 +102,38 @@ def spotting(
     ] = None,
     beta: Annotated[float, typer.Option(help="Of the term-weighted values.")] = 999.9,
     trials: Annotated[float | None, typer.Option(help="Of P_FA; one a second if left out.")] = None,
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """Rejections, false alarms an hour and term-weighted values, of lines `keyword recording start end` and a score.
 
     Hits may also be a kwslist file (.xml): without a threshold its own decisions count.
     """
-    _show(
-        full,
-        as_json,
-        lambda: measuring.spotting(
-            references,
-            hits,
-            seconds=seconds,
-            threshold=threshold,
-            false_alarms_per_hour=false_alarms_per_hour,
-            development=dev,
-            beta=beta,
-            trials=trials,
-        ),
+    return measuring.spotting(
+        references,
+        hits,
+        seconds=seconds,
+        threshold=threshold,
+        false_alarms_per_hour=false_alarms_per_hour,
+        development=dev,
+        beta=beta,
+        trials=trials,
     )
 
 
 @app.command()
+@shown
 def listening(
     ratings: File,
     kind: Annotated[Literal["mos", "cmos"], typer.Option()] = "mos",
     scale: Annotated[
         tuple[float, float] | None, typer.Option(help="Lowest and highest score, e.g. 0 100 of MUSHRA.")
     ] = None,
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """MOS or CMOS with intervals over listeners and items, of a CSV file with listener, item, system, score."""
-    _show(full, as_json, lambda: measuring.listening(ratings, kind=kind, scale=scale))
+    return measuring.listening(ratings, kind=kind, scale=scale)
 
 
 @app.command()
+@shown
 def synthesis(
     recordings: Folder,
     synthetic: Folder,
@@ -163,36 +141,25 @@ def synthesis(
     c0: Annotated[bool, typer.Option("--c0", help="Loudness counts too.")] = False,
     dtw: Annotated[bool, typer.Option(help="Align frames by dynamic time warping, or one by one.")] = True,
     f0: Annotated[Literal["harvest", "dio"], typer.Option(help="Pitch tracker; dio is faster.")] = "harvest",
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """Mel-cepstral distortion and F0 error of two folders with files of the same names."""
-    _show(
-        full,
-        as_json,
-        lambda: measuring.synthesis(
-            measuring.paired_files(recordings, synthetic), order=order, c0=c0, warped=dtw, f0=f0
-        ),
+    return measuring.synthesis(
+        measuring.paired_files(recordings, synthetic), order=order, c0=c0, warped=dtw, f0=f0
     )
 
 
 @app.command()
+@shown
 def intelligibility(
     spoken: File,
     recognised: File,
     recogniser: Annotated[str, typer.Option(help="Name and version of what transcribed the speech.")],
     profile: Annotated[str, typer.Option(help="Scoring profile.")] = "basic-wer",
     language: Annotated[str | None, typer.Option()] = None,
-    full: Full = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Any:
     """Error rate of a recogniser on synthetic speech, of two files with lines `utterance words…`."""
-    _show(
-        full,
-        as_json,
-        lambda: measuring.intelligibility(
-            _texts(spoken), _texts(recognised), recogniser=recogniser, profile=profile, language=language
-        ),
+    return measuring.intelligibility(
+        _texts(spoken), _texts(recognised), recogniser=recogniser, profile=profile, language=language
     )
 
 
@@ -205,11 +172,3 @@ def _texts(path: Path) -> dict[str, str]:
         if name:
             found[name] = text
     return found
-
-
-def _show(full: bool, as_json: bool, measure: Any) -> None:
-    with measuring.explained():
-        from speech_experiment_projections.scoring.facts import facts
-
-        found = facts(measure())
-    show(found, full=full, as_json=as_json)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from speech_experiment_schemas.measurements import definition_identity
 
+from ..measuring import explained
 from .output import MISSING, clip, console, number, print_json, short_id, table
 
 if TYPE_CHECKING:
@@ -30,7 +34,33 @@ _OPINIONS = ("mos", "cmos", "difference")
 _ROOM = 8 + 3
 """Width of an id with its gap."""
 _MOST = 20
+_OPTIONS = {
+    "full": Annotated[bool, typer.Option("--full", help="All parts, not the first twenty.")],
+    "as_json": Annotated[bool, typer.Option("--json", help="JSON for programs.")],
+}
 _NAMES = 40
+
+
+def shown(measure: Callable[..., Any]) -> Callable[..., None]:
+    """Makes a command of what measures: it takes the options of how a result is shown, and shows it."""
+
+    @wraps(measure)
+    def command(*, full: bool, as_json: bool, **given: Any) -> None:
+        with explained():
+            from speech_experiment_projections.scoring.facts import facts
+
+            found = facts(measure(**given))
+        show(found, full=full, as_json=as_json)
+
+    given = signature(measure, eval_str=True)
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=option)
+        for name, option in _OPTIONS.items()
+    ]
+    taken = [*given.parameters.values(), *options]
+    command.__signature__ = given.replace(parameters=taken)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in taken}
+    return command
 
 
 def show(found: Facts, *, full: bool, as_json: bool) -> None:
