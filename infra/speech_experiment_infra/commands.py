@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .embedded.processes import python, rotate, tail
+from .embedded.processes import Identity, python, rotate, tail
 from .paths import default_data_dir
 from .state import StackState
 
@@ -25,6 +25,7 @@ app = typer.Typer(no_args_is_help=True)
 
 FAILED, REFUSED = 1, 3
 _STOP_TIMEOUT_S = 45.0
+_KILL_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 
 DataDir = Annotated[
@@ -72,12 +73,9 @@ def down(data_dir: DataDir = None) -> None:
         return
     running = state.identity.send(signal.SIGTERM)
     with console.status("stopping"):
-        deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while state.identity.alive and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-    if state.identity.alive:
-        state.identity.send(signal.SIGKILL)
-        time.sleep(_POLL_S)
+        if not _ended(state.identity, _STOP_TIMEOUT_S):
+            state.identity.send(signal.SIGKILL)
+            _ended(state.identity, _KILL_TIMEOUT_S)
     try:
         with owned(folder):  # which also ends what a killed supervisor left
             text = f"Stopped the stack in {folder}." if running else f"No stack runs in {folder}."
@@ -85,6 +83,14 @@ def down(data_dir: DataDir = None) -> None:
     except RefusedError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(REFUSED) from error
+
+
+def _ended(process: Identity, timeout_s: float) -> bool:
+    """Whether a process ends in that time."""
+    deadline = time.monotonic() + timeout_s
+    while process.alive and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return not process.alive
 
 
 @app.command()

@@ -22,7 +22,9 @@ def register(
     language: Annotated[
         str | None, typer.Option("--language", "-l", help="Of utterances that do not say it.")
     ] = None,
-    domain: Annotated[str | None, typer.Option("--domain")] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help="Of the set, e.g. read_speech: breakdowns group by it.")
+    ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="That speakers belong to.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is known.")] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
