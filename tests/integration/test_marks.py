@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,14 +10,9 @@ import pytest
 from speech_experiment_tracker import Client
 from tests.conftest import RunningStack
 from tests.faults.stack import speech_tracker
-from tests.integration.test_scores import HYPOTHESES, a_name, register
+from tests.integration.evaluation_tools import HYPOTHESES, a_name, register
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def client(stack: RunningStack, tmp_path: Path) -> Client:
-    return Client(stack.url, stack.key, spool_dir=tmp_path / "spool", on_error="raise")
 
 
 async def test_a_mark_is_seen_until_it_is_dismissed_or_the_reference_is_corrected(

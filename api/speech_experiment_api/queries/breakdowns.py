@@ -148,7 +148,7 @@ def _values_of(parts: Sequence[Scored], sets: dict[UUID, Any]) -> dict[str, int]
     for factor in (*of_utterances, "length", *_OF_EVALUATIONS):
         values: set[str] = set()
         for part in parts:
-            names, codes = labels_of(part, factor, sets)
+            names, codes = codes_of(part, factor, sets)
             values.update(names[code] for code in np.unique(codes).tolist())
         if values := values - {""}:
             known[factor] = len(values)
