@@ -289,8 +289,9 @@ def _check_about(about: About) -> None:
             f"there is no argument {unknown[0]!r}",
             f"beside its own it takes {', '.join(About.__annotations__)}",
         )
-    if not isinstance(about.get("decoding", {}), Mapping):
-        raise TrackerError(f"decoding is {about['decoding']!r:.60}", 'give a dict, such as {"beam": 10}')
+    decoding: object = about.get("decoding", {})
+    if not isinstance(decoding, Mapping):
+        raise TrackerError(f"decoding is {decoding!r:.60}", 'give a dict, such as {"beam": 10}')
 
 
 def _held(source: Any, name: str) -> Any:
