@@ -31,6 +31,7 @@ from .pages import routes as document_routes
 from .problems import Problem, handle_http_exception, handle_problem
 from .queries.routes import routes as query_routes
 from .rebuilds import routes as rebuild_routes
+from .reports import routes as report_routes
 from .routing import Routes, mount
 from .run_events import routes as run_event_routes
 from .services import build
@@ -60,6 +61,7 @@ ALL_ROUTES: tuple[Routes, ...] = (
     me_routes,
     session_routes,
     share_routes,
+    report_routes,
     dead_letter_routes,
     rebuild_routes,
     status_routes,

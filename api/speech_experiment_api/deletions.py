@@ -12,6 +12,7 @@ from speech_experiment_schemas.control import SubjectDeleted, SubjectRestored
 from speech_experiment_schemas.limits import Line
 
 from .auth import actor_of
+from .control_rows import kept_by_newer
 from .params import path_uuid
 from .problems import bad_request, not_found
 from .responses import json_response
@@ -23,6 +24,7 @@ _TABLES = {
     "run": ("metadata", "runs"),
     "experiment": ("metadata", "experiments"),
     "artifact": ("artifacts", "artifacts"),
+    "report": ("control", "reports"),
 }
 _REASON = (Param("reason", "why, for the audit trail (up to 2,000 characters)"),)
 _LONGEST_REASON = 2_000
@@ -82,4 +84,5 @@ async def _exists(services: Services, kind: str, subject: UUID, workspace: str) 
     projection, table = _TABLES[kind]
     schema = await services.stores.versions.schema(projection)
     query = f"select exists(select from {schema}.{table} where id = $1 and workspace = $2)"  # noqa: S608
-    return bool(await services.stores.pool.fetchval(query, subject, workspace))
+    with kept_by_newer(f"{kind}s"):
+        return bool(await services.stores.pool.fetchval(query, subject, workspace))

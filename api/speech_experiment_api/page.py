@@ -22,7 +22,17 @@ from .routing import Routes
 routes = Routes("page")
 STATIC = Path(__file__).with_name("static")
 """What `make page` built; git ignores it, the wheel has it."""
-VIEWS = ("sign-in", "experiments", "runs", "leaderboard", "compare", "evaluations", "operations", "shared")
+VIEWS = (
+    "sign-in",
+    "experiments",
+    "runs",
+    "leaderboard",
+    "compare",
+    "evaluations",
+    "reports",
+    "operations",
+    "shared",
+)
 """First parts of the paths that are views of the page; a view restores itself from the rest."""
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",

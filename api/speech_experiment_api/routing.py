@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from .auth import Access, actor_of, authenticate
 from .problems import Problem, bad_request
-from .shared_views import check
+from .shared_views import admit
 
 Handler = Callable[[Request], Awaitable[Response]]
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
@@ -107,7 +107,7 @@ def _guarded(endpoint: Endpoint) -> Handler:
     async def call(request: Request) -> Response:
         await authenticate(request, endpoint.access)
         if endpoint.access != "public" and (share := actor_of(request).share):
-            check(request, endpoint, share)
+            await admit(request, endpoint, share)
         return await endpoint.handler(limited(request, endpoint.body_limit))
 
     call.__name__ = getattr(endpoint.handler, "__name__", "handler")

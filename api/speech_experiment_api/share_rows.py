@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from asyncpg import UndefinedTableError
 
 from .auth import Actor, Share
-from .problems import Problem
+from .control_rows import kept_by_newer
 
 if TYPE_CHECKING:
     from asyncpg import Pool
+
+_LINKS = "links"
 
 
 async def share_of(pool: Pool, schema: str, digest: str) -> Actor | None:
@@ -37,7 +37,7 @@ def _actor(row: Any) -> Actor:
 async def open_shares(pool: Pool, schema: str, workspace: str) -> int:
     """How many links of a workspace open something."""
     query = f"select count(*) from {schema}.shares where workspace = $1 and revoked_at is null and expires_at > now()"  # noqa: S608
-    with _there():
+    with kept_by_newer(_LINKS):
         return int(await pool.fetchval(query, workspace))
 
 
@@ -48,29 +48,17 @@ async def listed(pool: Pool, schema: str, workspace: str, limit: int) -> list[An
         f"left join {schema}.keys k on s.created_by = 'key:' || k.id "
         "where s.workspace = $1 order by s.created_at desc, s.id desc limit $2"
     )
-    with _there():
+    with kept_by_newer(_LINKS):
         return list(await pool.fetch(query, workspace, limit))
 
 
 async def one(pool: Pool, schema: str, workspace: str, identity: UUID) -> Any | None:
-    with _there():
+    with kept_by_newer(_LINKS):
         query = f"select * from {schema}.shares where id = $1 and workspace = $2"  # noqa: S608
         return await pool.fetchrow(query, identity, workspace)
 
 
 async def by_digest(pool: Pool, schema: str, digest: str) -> Any | None:
     """The share with this digest, also one that has ended."""
-    with _there():
+    with kept_by_newer(_LINKS):
         return await pool.fetchrow(f"select * from {schema}.shares where sha256 = $1", digest)  # noqa: S608
-
-
-@contextmanager
-def _there() -> Iterator[None]:
-    """A projection that an older release made has no shares."""
-    try:
-        yield
-    except UndefinedTableError:
-        detail = (
-            "links are kept by a newer version of the projection control: `speech-tracker rebuild control`"
-        )
-        raise Problem(503, "unavailable", detail) from None

@@ -6,11 +6,13 @@ is asked by the link is held to them. Routes that are not named here are closed 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 LONGEST = 6_000
 API = "/api/v1"
 _ALWAYS = frozenset({"/me", "/profiles"})
+_REPORT = "/reports/{id}"
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
 _CONTENT = "/artifacts/{id}/content"
 """Of an artifact whose id a view has told; it never changes."""
 _RUN = frozenset(
@@ -67,12 +71,15 @@ class View:
     """routes       that it asks, below /api/v1
     runs, evaluations  that it is about, by their ids
     filter       of runs; None: it has none, and asks for runs by their ids alone
+    report, revision  of a report, whose panels ask further questions; revision: the one that it is held to
     """
 
     routes: frozenset[str]
     runs: frozenset[str] = frozenset()
     evaluations: frozenset[str] = frozenset()
     filter: str | None = None
+    report: str | None = None
+    revision: str | None = None
 
 
 def _of_runs(parts: list[str], query: Mapping[str, str]) -> View:
@@ -99,11 +106,28 @@ def _of_comparison(parts: list[str], query: Mapping[str, str]) -> View:
     raise _no_view()
 
 
+def _of_report(parts: list[str], query: Mapping[str, str]) -> View:
+    if len(parts) != 2:
+        raise _no_view()
+    revision = query.get("revision")
+    if not (_is_uuid(parts[1]) and (revision is None or _NUMBER.match(revision))):
+        raise _no_view()
+    return View(frozenset({_REPORT}), report=parts[1].lower(), revision=revision)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(UUID(text))
+    except ValueError:
+        return False
+
+
 _VIEWS: Mapping[str, Callable[[list[str], Mapping[str, str]], View]] = {
     "runs": _of_runs,
     "leaderboard": _of_leaderboard,
     "evaluations": _of_evaluation,
     "compare": _of_comparison,
+    "reports": _of_report,
 }
 
 
@@ -147,6 +171,22 @@ def view_of(path: str) -> View:
     return _VIEWS[steps[0]](steps, query)
 
 
+async def admit(request: Request, endpoint: Endpoint, share: Share) -> None:
+    """As check, also for what the panels of a shared report ask, which are known once it is read."""
+    view, route = view_of(share.path), endpoint.path.removeprefix(API)
+    if view.report is None or endpoint.method != "GET" or route in _ALWAYS | view.routes:
+        check(request, endpoint, share)
+        return
+    from .shared_reports import panel_position  # it stands on the routes that this guards
+
+    try:
+        position = await panel_position(request, route, share, view)
+    except LookupError:
+        raise _closed("this link shows one report, and nothing beside it") from None
+    if position is not None:
+        _pin(request, endpoint, position)
+
+
 def check(request: Request, endpoint: Endpoint, share: Share) -> None:
     """Lets a request by a link pass if its view asks so; sets the vector that the link shows.
 
@@ -170,6 +210,8 @@ def _names_only_its_own(request: Request, route: str, view: View) -> bool:
         runs.append(request.path_params["id"])
     if route.startswith("/evaluations/{id}"):
         evaluations.append(request.path_params["id"])
+    if route == _REPORT:
+        return (request.path_params["id"].lower(), given.get("revision")) == (view.report, view.revision)
     if route in ("/live", "/evaluations") and not runs:
         return False
     if route in ("/runs", *_BOARD) and not _asks_for_its_own(given.get("filter", ""), view):

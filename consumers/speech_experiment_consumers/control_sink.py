@@ -1,4 +1,4 @@
-"""The sink of the projection `control`: workspaces, members, keys, shares, deletions and what was done to them."""
+"""The sink of the projection `control`: workspaces, members, keys, shares, reports, deletions and what was done to them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from speech_experiment_infra.settings import Settings
 from speech_experiment_projections import control
-from speech_experiment_projections.control import Deletion, Key, Member, Share, Workspace
+from speech_experiment_projections.control import Deletion, Key, Member, Report, Share, Workspace
 from speech_experiment_projections.recorded import Recorded
-from speech_experiment_schemas.control import MemberAdded, MemberRemoved
+from speech_experiment_schemas.control import MemberAdded, MemberRemoved, ReportSaved
 
 from .control_history import AuditTrail, DeletionHistory, deletable
 from .postgres_sink import PostgresSink, Rows
@@ -42,6 +42,11 @@ def _key_of(recorded: Recorded) -> Id | None:
 
 def _share_of(recorded: Recorded) -> Id | None:
     return (recorded.subject,) if recorded.envelope.subject[0] == "share" else None
+
+
+def _report_of(recorded: Recorded) -> Id | None:
+    payload = recorded.payload
+    return (recorded.subject, payload.revision) if isinstance(payload, ReportSaved) else None
 
 
 def _member_of(recorded: Recorded) -> Id | None:
@@ -113,6 +118,25 @@ _KINDS: tuple[_Kind[Any], ...] = (
         ("id",),
         control.share,
         _share_of,
+    ),
+    _Kind(
+        Report,
+        "reports",
+        {
+            "id": "uuid",
+            "revision": "int",
+            "workspace": "text",
+            "title": "text",
+            "body": "text",
+            "as_of": "text",
+            "partition": "int",
+            "offset": "bigint",
+            "saved_at": "time",
+            "saved_by": "text",
+        },
+        ("id", "revision"),
+        control.report,
+        _report_of,
     ),
     _Kind(
         Deletion,

@@ -14,6 +14,8 @@ from .texts import clean_text, to_json
 
 _SECRET = ("sha256",)
 """Fields that are for the server alone."""
+_LONG = ("body",)
+"""Fields that are read elsewhere."""
 
 
 class Act(NamedTuple):
@@ -22,7 +24,7 @@ class Act(NamedTuple):
     time     microseconds since 1970, by the broker
     actor    as the gateway stamped it: key:<uuid>, or system
     reason   as it was given, empty where none was
-    details  the event's other fields, JSON
+    details  the event's other fields, JSON; not the text of a report
     """
 
     partition: int
@@ -54,5 +56,5 @@ def act(recorded: Recorded) -> Act | None:
         kind=kind,
         id=subject,
         reason=clean_text(reason),
-        details=to_json({name: value for name, value in told.items() if name not in _SECRET}),
+        details=to_json({name: value for name, value in told.items() if name not in _SECRET + _LONG}),
     )

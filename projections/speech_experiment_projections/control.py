@@ -1,4 +1,4 @@
-"""The folds of the topic `control`: workspaces, members, keys, shares, deletions and their history.
+"""The folds of the topic `control`: workspaces, members, keys, shares, reports, deletions and their history.
 
 Each state is the row that it fills. Times are microseconds since 1970, by the broker.
 """
@@ -13,6 +13,7 @@ from speech_experiment_schemas.control import (
     KeyRevoked,
     MemberAdded,
     MemberRemoved,
+    ReportSaved,
     ShareCreated,
     ShareRevoked,
     SubjectDeleted,
@@ -77,6 +78,24 @@ class Share(NamedTuple):
     created_by: str | None
     revoked_at: int | None
     revoked_by: str | None
+
+
+class Report(NamedTuple):
+    """One revision of a report, and where the log has it.
+
+    as_of  the position that its panels show; None: the newest
+    """
+
+    id: UUID
+    revision: int
+    workspace: str
+    title: str
+    body: str
+    as_of: str | None
+    partition: int
+    offset: int
+    saved_at: int
+    saved_by: str | None
 
 
 class Deletion(NamedTuple):
@@ -187,6 +206,25 @@ def share(known: Share | None, recorded: Recorded) -> Share | None:
             )
         case ShareRevoked() if known is not None and known.revoked_at is None:
             return known._replace(revoked_at=recorded.time, revoked_by=recorded.actor)
+    return known
+
+
+def report(known: Report | None, recorded: Recorded) -> Report | None:
+    """A revision: of two who changed the same one, whoever is first in the log has saved it."""
+    match recorded.payload:
+        case ReportSaved() as saved if known is None:
+            return Report(
+                recorded.subject,
+                saved.revision,
+                clean_text(saved.workspace),
+                clean_text(saved.title),
+                clean_text(saved.body),
+                None if saved.as_of is None else clean_text(saved.as_of),
+                recorded.partition,
+                recorded.offset,
+                recorded.time,
+                recorded.actor,
+            )
     return known
 
 

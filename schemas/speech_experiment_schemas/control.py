@@ -1,4 +1,4 @@
-"""Control: workspaces, people, keys, roles, shares, deletions. Only the gateway writes these."""
+"""Control: workspaces, people, keys, roles, shares, reports, deletions. Only the gateway writes these."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from .catalogue import event
-from .limits import Count, Digest, Line, Name, Word
+from .limits import Count, Digest, Line, Name, Text, Word
 
 Role = Literal["viewer", "editor", "admin"]
-DELETABLE = ("run", "experiment", "artifact")
+DELETABLE = ("run", "experiment", "artifact", "report")
 SharedPath = Annotated[str, msgspec.Meta(min_length=1, max_length=8_000, pattern="^/")]
 """Path and query of a view, as the page's address has them."""
 Vector = Annotated[str, msgspec.Meta(min_length=1, max_length=8_000)]
 """A position of the log, as answers name it."""
+Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 @event("workspace.created", stream="control", subject="workspace")
@@ -81,9 +82,24 @@ class ShareRevoked(msgspec.Struct, frozen=True, kw_only=True):
     reason: Line = ""
 
 
+@event("report.saved", stream="control", subject="report")
+class ReportSaved(msgspec.Struct, frozen=True, kw_only=True):
+    """A report as somebody left it: a title and Markdown, in which fenced blocks of some kinds are panels.
+
+    revision  1 for a new report, else one more than that which was changed; of two with one number the first counts
+    as_of     the position that its panels show, but for those that name one of their own; None: the newest
+    """
+
+    workspace: Name
+    revision: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    title: Title
+    body: Text
+    as_of: Vector | None = None
+
+
 @event("subject.deleted", stream="control", subject=DELETABLE)
 class SubjectDeleted(msgspec.Struct, frozen=True, kw_only=True):
-    """Hides a run, experiment or artifact from plain queries; the log keeps it."""
+    """Hides a run, experiment, artifact or report from plain queries; the log keeps it."""
 
     reason: Line = ""
 
@@ -101,6 +117,7 @@ ControlEvent = (
     | KeyRevoked
     | ShareCreated
     | ShareRevoked
+    | ReportSaved
     | SubjectDeleted
     | SubjectRestored
 )

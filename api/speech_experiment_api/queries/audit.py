@@ -60,7 +60,7 @@ class Audit(msgspec.Struct):
         ),
         Param(
             "kind",
-            "only about subjects of this kind: run, experiment, artifact, key, share, person, workspace",
+            "only about subjects of this kind: run, experiment, artifact, report, key, share, person, workspace",
         ),
         Param("subject", "only about the subject with this id"),
         Param("actor", "only what this key did: its id, key:<uuid>, or system"),
@@ -134,7 +134,7 @@ def _name(tables: Tables) -> str:
         "artifact": f"(select id, path as name from {tables.artifacts}.artifacts) s where s.id = a.id",
     }
     cases = (f"when '{kind}' then (select s.name from {source})" for kind, source in named.items())
-    return f"case a.kind {' '.join(cases)} else a.details->>'name' end"
+    return f"case a.kind {' '.join(cases)} else coalesce(a.details->>'name', a.details->>'title') end"
 
 
 def _act(row: Any) -> Act:

@@ -17,6 +17,7 @@ from .details import json_object
 from .needs import EVERY, Needs
 from .plans import Question
 from .reading import AS_OF, Reading, reading
+from .reports import named
 from .scored import known
 from .search import describe, find_page
 from .sql import Binder
@@ -71,6 +72,14 @@ class NamedPerson(msgspec.Struct):
     runs: int
 
 
+class NamedReport(msgspec.Struct):
+    """title: of the newest revision, which was saved then."""
+
+    id: UUID
+    title: str
+    saved_at: datetime
+
+
 class Named(msgspec.Struct):
     """Of each kind the newest first; people and test sets: those with most runs."""
 
@@ -79,6 +88,7 @@ class Named(msgspec.Struct):
     test_sets: list[NamedTestSet]
     evaluations: list[NamedEvaluation]
     people: list[NamedPerson]
+    reports: list[NamedReport]
     vector: str
 
 
@@ -98,7 +108,7 @@ class Named(msgspec.Struct):
     ],
 )
 async def search(request: Request) -> Response:
-    """Experiments, runs, test sets, evaluations and people by words of their names."""
+    """Experiments, runs, test sets, evaluations, people and reports by words of their names."""
     words = _words(request.query_params.get("q", ""))
     limit = integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     async with reading(request, walking=True) as read:
@@ -112,6 +122,7 @@ async def search(request: Request) -> Response:
                 "test_sets": await _test_sets(read, words, limit),
                 "evaluations": await _evaluations(read, words, limit),
                 "people": await _people(read, words, limit),
+                "reports": await _reports(read, words, limit),
             }
         )
 
@@ -212,6 +223,11 @@ async def _people(read: Reading, words: list[str], limit: int) -> list[dict[str,
         f"where {_condition('r.user_name', words, bind)} group by 1 order by runs desc, 1 limit {limit}"
     )
     return [dict(row) for row in await read.fetch(sql, *bind.values)]
+
+
+async def _reports(read: Reading, words: list[str], limit: int) -> list[dict[str, Any]]:
+    bind = Binder()
+    return [dict(row) for row in await named(read, _condition("r.title", words, bind, "r.id"), bind, limit)]
 
 
 def _newest_runs(read: Reading, bind: Binder, most: int) -> str:

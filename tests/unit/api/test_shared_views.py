@@ -83,6 +83,15 @@ def test_a_comparison_is_held_to_its_runs_or_evaluations() -> None:
     assert asked(scores, "/runs/{id}", id=RUN) is None
 
 
+def test_a_report_is_held_to_its_revision() -> None:
+    assert asked(f"/reports/{RUN}", "/reports/{id}", id=RUN) is not None
+    assert asked(f"/reports/{RUN}", "/reports/{id}", id=OTHER) is None
+    assert asked(f"/reports/{RUN}", "/reports/{id}", {"revision": "1"}, id=RUN) is None
+    assert asked(f"/reports/{RUN}?revision=2", "/reports/{id}", {"revision": "2"}, id=RUN) is not None
+    assert asked(f"/reports/{RUN}?revision=2", "/reports/{id}", id=RUN) is None
+    assert asked(f"/reports/{RUN}", "/reports/{id}", as_of="vAAA", id=RUN) == "as_of=vAAA"
+
+
 def test_a_frozen_link_asks_as_of_its_vector_alone() -> None:
     view = f"/evaluations/{RUN}"
     told = asked(view, "/evaluations/{id}", {"profile": "p", "as_of": "now"}, as_of="vAAA", id=RUN)
@@ -108,7 +117,8 @@ def test_links_never_change_or_oversee_anything(endpoint: Endpoint) -> None:
         "headers": [],
         "path_params": {"id": RUN},
     }
-    for path in (f"/runs/{RUN}", "/runs", "/leaderboard", f"/evaluations/{RUN}", f"/compare?runs={RUN}"):
+    views = (f"/runs/{RUN}", "/runs", "/leaderboard", f"/evaluations/{RUN}", f"/compare?runs={RUN}")
+    for path in (*views, f"/reports/{OTHER}"):
         with pytest.raises(Problem, match="shows one view"):
             check(Request(scope), endpoint, Share("", path, None, datetime.now(UTC), uuid4()))
 
@@ -134,6 +144,10 @@ def test_an_address_loses_its_moment_and_the_link_it_was_opened_by() -> None:
         "/api/v1/keys",
         "/evaluations",
         "/compare",
+        "/reports",
+        "/reports/no-id",
+        f"/reports/{RUN}/edit",
+        f"/reports/{RUN}?revision=0",
     ],
 )
 def test_other_addresses_cannot_be_shared(path: str) -> None:

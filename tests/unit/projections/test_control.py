@@ -17,6 +17,7 @@ from speech_experiment_schemas.control import (
     KeyRevoked,
     MemberAdded,
     MemberRemoved,
+    ReportSaved,
     SubjectDeleted,
     SubjectRestored,
     WorkspaceCreated,
@@ -68,6 +69,18 @@ def test_a_workspace_keeps_its_name() -> None:
     assert made is not None
     assert made.title == "Team␀"
     assert again == made._replace(title="T")
+
+
+def test_of_two_who_change_one_revision_of_a_report_the_first_in_the_log_has_saved_it() -> None:
+    mine = ReportSaved(workspace="w", revision=2, title="Beams\0", body="wide")
+    first = control.report(None, event(mine, "report", 4))
+    assert first is not None
+    assert (first.title, first.body, first.partition, first.offset) == ("Beams␀", "wide", 0, 4)
+    theirs = msgspec.structs.replace(mine, body="narrow")
+    assert control.report(first, event(theirs, "report", 5)) == first
+    made = act(event(mine, "report", 4))
+    assert made is not None
+    assert "wide" not in made.details, "the audit trail would hold every text twice"
 
 
 def test_a_restored_subject_is_not_deleted() -> None:

@@ -175,6 +175,13 @@ EXAMPLES: list[msgspec.Struct] = [
         hint="wxyz",
     ),
     control.ShareRevoked(reason="the paper is out"),
+    control.ReportSaved(
+        workspace="default",
+        revision=2,
+        title="Which decoder for far-field speech",
+        body="The wider beam wins:\n\n```leaderboard\nfilter: task = 'asr'\n```\n",
+        as_of="vAAAA",
+    ),
     control.SubjectDeleted(reason="wrong data"),
     control.SubjectRestored(),
 ]

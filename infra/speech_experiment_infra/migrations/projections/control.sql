@@ -1,4 +1,4 @@
--- Topic control: workspaces, people, keys, shares, deletions, and the audit trail.
+-- Topic control: workspaces, people, keys, shares, reports, deletions, and the audit trail.
 create table {schema}.workspaces (
     id         uuid primary key,
     name       text not null unique,
@@ -47,6 +47,22 @@ create table {schema}.shares (
     revoked_by text
 );
 create index on {schema}.shares (workspace, created_at desc);
+
+-- Every revision of every report.
+create table {schema}.reports (
+    id        uuid not null,
+    revision  int not null,
+    workspace text not null,
+    title     text not null,
+    body      text not null,                   -- Markdown with panels
+    as_of     text,                            -- vector that its panels show; null: the newest
+    partition int not null,
+    "offset"  bigint not null,
+    saved_at  timestamptz not null,            -- broker time
+    saved_by  text,
+    primary key (id, revision)
+);
+create index on {schema}.reports (workspace, saved_at desc);
 
 create table {schema}.deletions (
     kind       text not null,
