@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.stamps import stamp
 from tests.conftest import RunningStack
 from tests.integration.gateway_tools import Producer, make_client, queryable
+from tests.integration.test_cli_commands import Tool, environment, home, tool  # noqa: F401
 
 pytestmark = pytest.mark.stack
 
@@ -255,3 +257,26 @@ async def test_what_was_saved_is_in_the_table_once(admin: httpx.AsyncClient, set
             f"select revision, body from control_v{live}.reports where id = $1 order by 1", UUID(made["id"])
         )
     assert [tuple(row) for row in rows] == [(1, "wide"), (2, "again")]
+
+
+async def test_an_author_keeps_a_report_as_a_file(
+    tool: Tool,
+    admin: httpx.AsyncClient,
+    tmp_path: Path,
+) -> None:
+    file, title = tmp_path / "decoders.md", f"Decoders {uuid4().hex[:8]}"
+    file.write_text("The *wide* beam.\n")
+    done = await asyncio.to_thread(tool, "report", "save", str(file), "--title", title)
+    assert done.returncode == 0, done.stderr
+    head = file.read_text()
+    assert f"revision: 1\ntitle: {title}\n---\n\nThe *wide* beam.\n" in head
+    shown = await asyncio.to_thread(tool, "report", "export", title)
+    assert shown.stdout == head
+    identity = head.splitlines()[1].removeprefix("report: ")
+    await change(admin, await get(admin, f"/reports/{identity}"), 1, body="The *narrow* beam.")
+    file.write_text(head.replace("wide", "widest"))
+    refused = await asyncio.to_thread(tool, "report", "save", str(file))
+    assert refused.returncode == 3
+    assert "revision 2" in refused.stderr
+    assert "report export" in refused.stderr
+    assert "widest" in file.read_text()

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 def delete(
     kind: KindArgument, subject: Id, reason: Reason = "", yes: Yes = False, as_json: Json = False
 ) -> None:
-    """Hide a run, an experiment with the runs that it has, or an artifact. The log keeps it: `restore` shows it again.
+    """Hide a run, an experiment with the runs that it has, an artifact or a report. The log keeps it: `restore` shows it again.
 
     Who did it, when and why stands in `speech-tracker audit`. It needs an editor's key.
 

@@ -11,12 +11,18 @@ from rich.markup import escape
 
 from ..errors import TrackerError
 from .output import console
+from .report import report_id
 from .server import Server
 
-Kind = Literal["run", "experiment", "artifact"]
-KindArgument = Annotated[Kind, typer.Argument(help="run, experiment or artifact.", show_choices=False)]
+Kind = Literal["run", "experiment", "artifact", "report"]
+KindArgument = Annotated[
+    Kind, typer.Argument(help="run, experiment, artifact or report.", show_choices=False)
+]
 Id = Annotated[
-    str, typer.Argument(help="Id; of a run also a part of it or its name, of an experiment its name.")
+    str,
+    typer.Argument(
+        help="Id; of a run also a part of it or its name, of an experiment its name, of a report its title."
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -44,6 +50,9 @@ def find(server: Server, kind: Kind, text: str, *, deleted: bool = False) -> Sub
             return Subject(kind, identity, _name(server, f"/runs/{identity}", deleted=deleted))
         case "experiment":
             return _experiment(server, text, deleted=deleted)
+        case "report":
+            identity = report_id(server, text)
+            return Subject(kind, identity, _name(server, f"/reports/{identity}", deleted=deleted))
     try:
         return Subject(kind, str(UUID(text)), "")
     except ValueError:
@@ -68,7 +77,8 @@ def _experiment(server: Server, text: str, *, deleted: bool) -> Subject:
 def _name(server: Server, path: str, *, deleted: bool) -> str:
     """The name; empty when it may not be seen, which decides nothing here."""
     try:
-        return str(server.get(path, deleted=_flag(deleted))["name"])
+        found = server.get(path, deleted=_flag(deleted))
+        return str(found["title" if path.startswith("/reports/") else "name"])
     except TrackerError as error:
         if error.status not in (403, 404):
             raise

@@ -25,7 +25,7 @@ def find(
     at: At = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
-    """Find experiments, runs, test sets, evaluations and people by words of their names. Exit code 1: nothing has them.
+    """Find experiments, runs, test sets, evaluations, people and reports by words of their names. Exit code 1: nothing has them.
 
     Example:
 
@@ -67,6 +67,8 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
         yield "evaluation", each["run"], of, short_id(each["id"]), age(each["started_at"])
     for each in found["people"]:
         yield "person", each["user"], _runs(each), "", ""
+    for each in found["reports"]:
+        yield "report", each["title"], "", short_id(each["id"]), age(each["saved_at"])
 
 
 def _runs(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 def restore(
     kind: KindArgument, subject: Id, reason: Reason = "", yes: Yes = False, as_json: Json = False
 ) -> None:
-    """Show a deleted run, experiment or artifact again. Names are found with an admin's key, ids with an editor's.
+    """Show a deleted run, experiment, artifact or report again. Names are found with an admin's key, ids with an editor's.
 
     Exit codes: 0 done, 1 you said no, 3 no answer.
 

@@ -52,6 +52,9 @@ class Server:
     def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
         return self._json("POST", path, body=body, query=parameters)
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._json("PUT", path, body=body)
+
     def delete(self, path: str, **parameters: Any) -> Any:
         return self._json("DELETE", path, query=parameters)
 

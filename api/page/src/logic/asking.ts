@@ -1,5 +1,6 @@
 /** A question to the server, asked again when it changes; the answer before stays until the next is there. */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem } from "./api";
 import { shownMoment } from "./route";
 
@@ -9,14 +10,23 @@ export interface Asked<T> {
   again: () => void;
 }
 
+/** The position that is shown in a part of the page, where it is not that of the whole: of a frozen panel. */
+export const Position = createContext<string | null | undefined>(undefined);
+
+export function usePosition(): string | null {
+  const own = useContext(Position);
+  return own === undefined ? shownMoment() : own;
+}
+
 type Query = Parameters<typeof get>[1];
 
 /**
- * base: null while there is nothing to ask. The answer is as of the moment that the page shows; present: of a
+ * base: null while there is nothing to ask. The answer is as of the position that is shown; present: of a
  * question that has no past.
  */
 export function useAnswer<T>(base: string | null, query: Query = {}, { present = false } = {}): Asked<T> {
-  const whole = present ? query : { ...query, as_of: shownMoment() };
+  const position = usePosition();
+  const whole = present ? query : { ...query, as_of: position };
   const [state, setState] = useState<{ answer: T | null; problem: Problem | null; of: string | null }>({ answer: null, problem: null, of: null });
   const [turn, setTurn] = useState(0);
   const asked = useRef(whole);
@@ -39,7 +49,7 @@ export function useAnswer<T>(base: string | null, query: Query = {}, { present =
 export function useAnswers<T>(bases: readonly string[], query: Query = {}): Asked<T[]> {
   const [state, setState] = useState<{ answer: T[] | null; problem: Problem | null; of: string }>({ answer: null, problem: null, of: "" });
   const [turn, setTurn] = useState(0);
-  const whole = { ...query, as_of: shownMoment() };
+  const whole = { ...query, as_of: usePosition() };
   const question = JSON.stringify([bases, whole]);
   useEffect(() => {
     const abort = new AbortController();

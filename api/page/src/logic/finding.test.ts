@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { lit, placesOf, wordsOf } from "./finding";
 
-const NOTHING = { experiments: [], runs: [], test_sets: [], evaluations: [], people: [] };
+const NOTHING = { experiments: [], runs: [], test_sets: [], evaluations: [], people: [], reports: [] };
 
 describe("what is found", () => {
   it("leads to the view that shows it, whatever is in its name", () => {

@@ -11,6 +11,7 @@ export interface Named {
   test_sets: { name: string; runs: number }[];
   evaluations: { id: string; run: string; test_set: string | null; name: string | null; started_at: string }[];
   people: { user: string; runs: number }[];
+  reports: { id: string; title: string; saved_at: string }[];
 }
 
 /** Something to go to. */
@@ -65,6 +66,7 @@ export function placesOf(named: Named): Group[] {
     { title: "Runs", places: named.runs.map((each) => ({ key: each.id, title: each.name, about: line(each.experiment, each.user, each.status, ago(each.created_at)), to: address(`/runs/${each.id}`) })) },
     { title: "Test sets", places: named.test_sets.map((each) => ({ key: each.name, title: each.name, about: each.runs ? runs(each.runs) : "", to: address("/leaderboard", { filter: `test_set = ${quoted(each.name)}` }) })) },
     { title: "Evaluations", places: named.evaluations.map((each) => ({ key: each.id, title: `${each.run} on ${each.test_set ?? "a set without a name"}`, about: line(each.name, ago(each.started_at)), to: address(`/evaluations/${each.id}`) })) },
+    { title: "Reports", places: named.reports.map((each) => ({ key: each.id, title: each.title, about: ago(each.saved_at), to: address(`/reports/${each.id}`) })) },
     { title: "People", places: named.people.map((each) => ({ key: each.user, title: each.user, about: runs(each.runs), to: runsWhere("user", each.user) })) },
   ];
   return groups.filter((group) => group.places.length);

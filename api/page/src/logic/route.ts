@@ -41,8 +41,16 @@ export function address(path: string, query: Record<string, string | null | unde
 
 const listeners = new Set<() => void>();
 
+let mayLeave: (() => boolean) | null = null;
+
+/** Asked before the page goes to another view; null: nothing is to be lost. */
+export function askBeforeLeaving(asked: (() => boolean) | null): void {
+  mayLeave = asked;
+}
+
 export function go(to: string, options: { replace?: boolean } = {}): void {
   if (to === location.pathname + location.search) return;
+  if (mayLeave && new URL(to, location.href).pathname !== location.pathname && !mayLeave()) return;
   history[options.replace ? "replaceState" : "pushState"](null, "", to);
   for (const listener of listeners) listener();
 }

@@ -18,7 +18,7 @@ export interface ShareInfo {
   created_by: string | null;
 }
 
-const SHAREABLE = [/^\/runs(\/.+)?$/, /^\/leaderboard$/, /^\/evaluations\/.+$/, /^\/compare$/];
+const SHAREABLE = [/^\/runs(\/.+)?$/, /^\/leaderboard$/, /^\/evaluations\/.+$/, /^\/compare$/, /^\/reports\/[\da-f-]{36}$/];
 
 /** Whether the view at a path is one that a link can show. */
 export function shareable(path: string): boolean {

@@ -8,7 +8,7 @@ import { rate, share } from "../logic/sheets";
 import { ExportMenu } from "./export_menu";
 import { Empty, Notice } from "./notice";
 
-interface Groups {
+export interface Groups {
   profile: string;
   vector: string;
   unit: string | null;
@@ -51,7 +51,7 @@ export function Breakdown({ evaluations, profile, factors, query }: Props) {
         <label>Order <select value={order} onChange={(event) => ask({ groups: event.currentTarget.value === "worst" ? null : event.currentTarget.value })}>
           {ORDERS.map(([value, title]) => <option key={value} value={value}>{title}</option>)}
         </select></label>
-        {by.length > 0 && asked.answer && <ExportMenu name="Breakdown" sheet={() => sheetOf(asked.answer!, evaluations)} />}
+        {by.length > 0 && asked.answer && <ExportMenu name="Breakdown" sheet={() => breakdownSheet(asked.answer!, evaluations)} panel={{ kind: "matrix", values: { evaluations, by, profile } }} />}
       </div>
       {asked.problem && <Notice problem={asked.problem} again={asked.again} />}
       {!by.length && <Empty>Choose what to group by.</Empty>}
@@ -64,7 +64,7 @@ export function factorName(factor: string): string {
   return factor.replace(/^condition\./, "");
 }
 
-function sheetOf(found: Groups, evaluations: readonly string[]): Sheet {
+export function breakdownSheet(found: Groups, evaluations: readonly string[]): Sheet {
   const numbers = [rateName(found.unit), "low", "high", "Errors", `${unitName(found.unit)}s`, "Substitutions", "Deletions", "Insertions", "Utterances", "Covered"];
   return {
     name: `Error rates by ${found.by.map(factorName).join(", ")}`,
@@ -84,14 +84,14 @@ interface FoundProps {
   where: readonly string[] | null;
 }
 
-/** One factor is spread along a line, two make a matrix; the list has all numbers. */
-function Found({ found, where, flat }: FoundProps & { flat: boolean }) {
+/** One factor is spread along a line, two make a matrix; the list has all numbers. flat: whether it is asked for, null: it cannot be. */
+export function Found({ found, where, flat }: FoundProps & { flat: boolean | null }) {
   const [first, second] = found.by;
   const matrix = found.by.length === 2 ? matrixOf(found.groups, [first!, second!]) : null;
   if (!matrix || matrix.columns.length > MOST_COLUMNS) return <>{found.by.length === 1 && <Strip found={found} />}<GroupTable found={found} where={where} /></>;
   return (
     <>
-      <p><label><input type="checkbox" checked={flat} onChange={() => ask({ groups_as: flat ? null : "list" })} /> As a list, with intervals</label></p>
+      {flat !== null && <p><label><input type="checkbox" checked={flat} onChange={() => ask({ groups_as: flat ? null : "list" })} /> As a list, with intervals</label></p>}
       {flat ? <GroupTable found={found} where={where} /> : <MatrixTable found={found} matrix={matrix} where={where} />}
     </>
   );

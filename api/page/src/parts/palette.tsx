@@ -76,7 +76,7 @@ function Palette({ close }: { close: () => void }) {
     <dialog class="palette" ref={box} aria-label="Search" onClose={close} onClick={(event) => event.target === box.current && box.current?.close()}>
       <input
         type="text" role="combobox" list={undefined} aria-label="Search everything" aria-expanded="true" aria-controls={`${id}-list`} aria-autocomplete="list"
-        aria-activedescendant={places.length ? `${id}-${active}` : undefined} placeholder="Experiments, runs, test sets, evaluations, people…"
+        aria-activedescendant={places.length ? `${id}-${active}` : undefined} placeholder="Experiments, runs, test sets, evaluations, reports, people…"
         autofocus spellcheck={false} autocomplete="off" maxLength={LONGEST} value={text}
         onInput={(event) => setText(event.currentTarget.value)} onKeyDown={press}
       />

@@ -5,6 +5,7 @@ import { colourOf, dashOf } from "../logic/colours";
 import { bandOf, extended, lineOf, panelOrder, parted, smoothed, together, type Axis, type Line } from "../logic/curves";
 import { metric } from "../logic/format";
 import { useLive, type LivePoints } from "../logic/live";
+import type { PanelText } from "../logic/panel_text";
 import { ask, joined, list } from "../logic/route";
 import { idFilter } from "../logic/columns";
 import { Chart, type ChartLine } from "./chart";
@@ -184,7 +185,7 @@ function Panel(props: PanelProps) {
       <header>
         <h3 title={name}>{name}</h3>
         {!single && <button type="button" class="plain" aria-pressed={props.log} onClick={() => props.toggleLog(name)}>log</button>}
-        {lines.length > 0 && asked.answer && <ExportChart {...{ name, lines, axis, zoom }} log={props.log} vector={asked.answer.vector} />}
+        {lines.length > 0 && asked.answer && <ExportChart {...{ name, lines, axis, zoom }} log={props.log} vector={asked.answer.vector} panel={panelOf(props, ids)} />}
         {!single && <button type="button" class="plain" aria-pressed={wide} aria-label={wide ? "Smaller" : "Larger"} onClick={() => setWide(!wide)}>{wide ? "⤡" : "⤢"}</button>}
       </header>
       {asked.problem && <Notice problem={asked.problem} again={asked.again} />}
@@ -195,6 +196,13 @@ function Panel(props: PanelProps) {
   );
 }
 
+/** The chart for a report; of groups there are none. */
+function panelOf({ name, groups, axis, smooth, log, zoom }: PanelProps, runs: readonly string[]): PanelText | null {
+  if (groups) return null;
+  const more = { axis: axis === "step" ? null : axis, smoothing: smooth ? String(smooth) : null, log: log ? "yes" : null, zoom: zoom?.join(", ") };
+  return { kind: "chart", values: { metrics: [name], runs, ...more } };
+}
+
 function curveOf(run: ShownRun, answer: ManyCurves | null, live: Record<string, Curve>, { name, axis, zoom }: PanelProps): Curve | undefined {
   const curve = answer?.runs[run.id]?.curves[name];
   const tail = live[run.id];
@@ -203,7 +211,7 @@ function curveOf(run: ShownRun, answer: ManyCurves | null, live: Record<string, 
   return extended(curve, axis === "relative" ? { ...tail, time: tail.time.map((time) => time - run.started) } : tail);
 }
 
-function chartLine(run: ShownRun, beside: readonly string[], curve: Curve | undefined, { axis, smooth, resumes }: PanelProps): ChartLine[] {
+export function chartLine(run: ShownRun, beside: readonly string[], curve: Curve | undefined, { axis, smooth, resumes }: Pick<PanelProps, "axis" | "smooth" | "resumes">): ChartLine[] {
   if (!curve?.value.length) return [];
   const attempts = resumes?.[run.id] ?? [];
   const { kept, abandoned } = parted(curve, attempts.map(({ time }) => (axis === "relative" ? time - run.started : time)));
@@ -229,7 +237,7 @@ function groupLines(groups: ReadonlyMap<string, readonly string[]>, answer: Many
 }
 
 /** A metric that was logged once is no curve: its values side by side, or the one there is. */
-function Values({ name, lines }: { name: string; lines: readonly ChartLine[] }) {
+export function Values({ name, lines }: { name: string; lines: readonly ChartLine[] }) {
   const values = lines.map((line) => number(line.y[0]));
   const [only, second] = lines;
   if (!second) {
@@ -255,7 +263,7 @@ function Values({ name, lines }: { name: string; lines: readonly ChartLine[] }) 
 }
 
 /** Whether an element has come near the visible part of the page. */
-function useSeen(box: { current: HTMLElement | null }): boolean {
+export function useSeen(box: { current: HTMLElement | null }): boolean {
   const [seen, setSeen] = useState(false);
   useEffect(() => {
     const observer = new IntersectionObserver(([entry]) => {

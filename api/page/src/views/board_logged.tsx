@@ -7,7 +7,7 @@ import { ExportMenu } from "../parts/export_menu";
 import { FirstSteps, Notice } from "../parts/notice";
 import { FilterBox } from "../parts/filter_box";
 
-interface Board {
+export interface Board {
   vector: string;
   metric: string;
   higher_is_better: boolean;
@@ -30,7 +30,7 @@ export function LoggedBoard({ query }: { query: URLSearchParams }) {
           {[...new Set([...METRICS, name])].map((each) => <option key={each} value={each}>{each.toUpperCase()}</option>)}
         </select></label>
         <FilterBox value={filter} problem={board.problem} submit={(text) => ask({ filter: text })} />
-        {found && found.rows.length > 0 && <ExportMenu name={`Leaderboard ${name}`} sheet={() => sheetOf(found)} />}
+        {found && found.rows.length > 0 && <ExportMenu name={`Leaderboard ${name}`} sheet={() => loggedSheet(found)} panel={{ kind: "leaderboard", values: { metric: name, filter } }} />}
       </div>
       {board.problem && board.problem.position === null && <Notice problem={board.problem} again={board.again} />}
       {found && !found.rows.length && (filter
@@ -64,7 +64,7 @@ export function LoggedBoard({ query }: { query: URLSearchParams }) {
   );
 }
 
-function sheetOf(board: Board): Sheet {
+export function loggedSheet(board: Board): Sheet {
   const several = board.test_sets.length > 1;
   const cell = (value: Numeric | undefined, best = false): SheetCell => ({ text: shown(board.metric, value) || "–", value: number(value), best });
   return {

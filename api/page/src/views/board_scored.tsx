@@ -1,4 +1,4 @@
-import { useAnswer } from "../logic/asking";
+import { useAnswer, usePosition } from "../logic/asking";
 import { nextOrder, parseOrder, type Order } from "../logic/columns";
 import { address, ask, joined, list } from "../logic/route";
 import { bestOf, differences, evidence, intervalText, orderedSystems, profileOf, rateText, systemKey, type Scoreboard, type ScoredSet, type System } from "../logic/scores";
@@ -25,7 +25,7 @@ export function ScoredBoard({ query }: { query: URLSearchParams }) {
         <ProfileChoice chosen={profile} />
         <label><input type="checkbox" checked={sure} onChange={() => ask({ intervals: sure ? null : "1" })} /> Intervals and ties</label>
         <FilterBox value={filter} problem={problem} submit={(text) => ask({ filter: text })} />
-        {board && board.systems.length > 0 && <ExportMenu name="Leaderboard" sheet={() => boardSheet(board, orderedSystems(board.systems, parseOrder(query.get("order"))))} />}
+        {board && board.systems.length > 0 && <ExportMenu name="Leaderboard" sheet={() => boardSheet(board, orderedSystems(board.systems, parseOrder(query.get("order"))))} panel={{ kind: "leaderboard", values: { filter, profile, intervals: sure ? "yes" : null, order: query.get("order") } }} />}
       </div>
       {problem && problem.position === null && <Notice problem={problem} again={again} />}
       {board && !board.systems.length && <Nothing filter={filter} />}
@@ -102,15 +102,17 @@ function Head({ id, title, below, numeric, order, test }: HeadProps) {
   );
 }
 
-function Score({ system, set, board, best }: { system: System; set: ScoredSet; board: Scoreboard; best: number | null }) {
+export function Score({ system, set, board, best }: { system: System; set: ScoredSet; board: Scoreboard; best: number | null }) {
   const cell = system.cells[set.test_set];
+  const position = usePosition();
   if (!cell) return <td class="number quiet">–</td>;
   const why = differences(cell, set);
+  const link = address(`/evaluations/${cell.evaluation}`, { profile: profileOf(board), as_of: position });
   const isBest = best !== null && cell.rate === best && !why.length;
   return (
     <td class={`number${isBest ? " best" : ""}`} title={evidence(cell, set, board.unit)}>
       {why.length > 0 && <span class="differs" aria-hidden="true">≠ </span>}
-      <a href={address(`/evaluations/${cell.evaluation}`, { profile: profileOf(board) })}>{rateText(cell.rate)}</a>
+      <a href={link}>{rateText(cell.rate)}</a>
       {cell.certainty && <div class="below quiet">{intervalText(cell.certainty)}</div>}
       {cell.certainty?.tied && cell.certainty.p !== null && !isBest && <div class="below">ties with the best</div>}
       {why.map((each) => <div class="why" key={each.brief}>{each.brief}</div>)}

@@ -6,7 +6,7 @@ import { address, ask } from "../logic/route";
 import { counted, profileOf, rateName, rateText, shareText, unitName } from "../logic/scores";
 import { rate, share } from "../logic/sheets";
 import { useSettled } from "../logic/settled";
-import { ExportMenu } from "../parts/export_menu";
+import { ExportMenu, ToReport } from "../parts/export_menu";
 import { Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
 import { SignificancePanel } from "../parts/significance";
@@ -189,6 +189,7 @@ function Differences({ ids, a, b, names, query }: DifferencesProps) {
           <>
             <Verdict found={answer} a={names.get(a)!} b={names.get(b)!} />
             {chosen !== null && <UtterancePanel evaluations={aligned} utterance={chosen} profile={profile} names={names} />}
+            {chosen !== null && <p><ToReport panel={{ kind: "alignment", values: { evaluations: aligned, utterance: chosen, profile } }} name={chosen} /></p>}
             <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
           </>
         )}

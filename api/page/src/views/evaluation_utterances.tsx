@@ -9,6 +9,7 @@ import { MOST_TESTED, withTheBest } from "../logic/significance";
 import { Breakdown, factorName } from "../parts/breakdown";
 import type { Corrected } from "../parts/correction";
 import { ErrorProfile, Words } from "../parts/error_profile";
+import { ToReport } from "../parts/export_menu";
 import { Notice } from "../parts/notice";
 import { SignificancePanel } from "../parts/significance";
 import { VirtualTable, type TableColumn } from "../parts/table";
@@ -92,6 +93,7 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
         <Tabs label="Parts of the evaluation" parts={shownShare() ? PARTS.filter(([part]) => part !== "significance") : PARTS} query={query} />
         {part === "significance" && testSet !== null && <AgainstOthers id={id} testSet={testSet} profile={profile} query={query} />}
         {part !== "significance" && chosen !== null && <UtterancePanel evaluations={[id]} utterance={chosen} profile={profile} correct={correct && { ...correct, marked: found.again }} />}
+        {part !== "significance" && chosen !== null && <p><ToReport panel={{ kind: "alignment", values: { evaluations: [id], utterance: chosen, profile } }} name={chosen} /></p>}
         {part === "errors" && <ErrorProfile evaluation={id} profile={profile} query={query} />}
         {part === null && (
           <>

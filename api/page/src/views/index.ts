@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import type { Me } from "../logic/api";
 import type { Route } from "../logic/route";
+import { later } from "../parts/later";
 import { Compare } from "./compare";
 import { EvaluationView } from "./evaluation";
 import { Home } from "./home";
@@ -10,6 +11,8 @@ import { Missing } from "./missing";
 import { Operations } from "./operations";
 import { RunView } from "./run";
 import { Runs } from "./runs";
+
+const Reports = later<ViewProps>(() => import("./reports").then((views) => views.Reports));
 
 export interface ViewProps {
   route: Route;
@@ -23,6 +26,7 @@ export const NAVIGATION = [
   { name: "home", path: "/", title: "Home" },
   { name: "runs", path: "/runs", title: "Runs" },
   { name: "leaderboard", path: "/leaderboard", title: "Leaderboard" },
+  { name: "reports", path: "/reports", title: "Reports" },
   { name: "operations", path: "/operations", title: "Operations" },
 ] as const;
 
@@ -33,6 +37,7 @@ export function viewOf(route: Route): { name: string; View: View } {
   if (first === "leaderboard") return { name: "leaderboard", View: Leaderboard };
   if (first === "evaluations" && second) return { name: "leaderboard", View: EvaluationView };
   if (first === "compare") return { name: "compare", View: Compare };
+  if (first === "reports") return { name: "reports", View: Reports };
   if (first === "operations") return { name: "operations", View: Operations };
   return { name: first, View: Missing };
 }

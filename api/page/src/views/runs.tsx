@@ -86,7 +86,7 @@ export function Runs({ route }: ViewProps) {
           <FilterBox value={filter} problem={runs.problem} submit={(text) => ask({ filter: text, shown: query.get("shown") === "none" ? "none" : null }, { replace: false })} />
           <span class="quiet count" aria-live="polite">{!grouped && runs.loaded && `${runs.rows.length}${runs.more ? "+" : ""} runs`}</span>
           {!grouped && shown.length > 1 && <a class="button" href={address("/compare", { runs: joined(shown.slice(0, MOST_COMPARED)) })}>Compare shown</a>}
-          {!grouped && runs.rows.length > 0 && <ExportMenu name="Runs" sheet={() => runsSheet(runs, columns, filter)} />}
+          {!grouped && runs.rows.length > 0 && <ExportMenu name="Runs" sheet={() => runsSheet(runs, columns, filter)} panel={{ kind: "runs", values: { filter, order: orderTerm(order), columns: columns.map((each) => each.id) } }} />}
           <GroupMenu chosen={groups} choose={(chosen) => ask({ group: joined(chosen), order: null })} />
           <ColumnsMenu chosen={ids ?? []} choose={(chosen) => ask({ columns: joined(chosen) || "status" })} pinned={pins} pin={(chosen) => ask({ pins: joined(chosen) })} />
           <SavedViews />
