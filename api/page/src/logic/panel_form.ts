@@ -67,6 +67,7 @@ export function panelForm(kind: PanelKind, text: string, line: number, length = 
   });
   for (const key of needs) if (!form.values[key]) wrong(line, `a panel “${kind}” needs “${key}: …”`);
   if (kind === "chart" && form.values.runs && form.values.filter) wrong(line, "a chart has “runs” or a “filter”, not both");
+  form.errors.sort((one, other) => one.line - other.line);
   return form;
 }
 

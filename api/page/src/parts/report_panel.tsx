@@ -156,7 +156,7 @@ function MatrixPanel({ form, told }: PanelProps) {
   const query = { evaluation: evaluations, by, order: by.length === 1 ? "worst" : "name", profile: form.values.profile ?? null, intervals: by.length !== 2 || null };
   const { answer, problem, again } = usePanel<Groups>("/breakdown", query, told, (found) => tableText(breakdownSheet(found, evaluations)));
   if (problem) return <Notice problem={problem} again={again} />;
-  return answer && <Found found={answer} where={null} flat={by.length === 2 ? false : null} />;
+  return answer && <Found found={answer} where={null} flat={null} />;
 }
 
 function AlignedPanel({ form, told }: PanelProps) {
