@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 2.0
 _STALL_SECONDS = 90.0
+_TIDY_SECONDS = 300.0
 _STOP_SECONDS = 10.0
 _CONTESTED_TIMES, _CONTESTED_SECONDS = 6, 15.0
 
@@ -58,7 +59,7 @@ class Worker:
         self._meter = Meter()
         self._started = time.time()
         self._progress = time.monotonic()
-        self._tidied = 0
+        self._tidied, self._tidied_at = 0, time.monotonic()
         self._known_ends: dict[int, int] = {}
         self._assignments: deque[float] = deque(maxlen=_CONTESTED_TIMES)
 
@@ -182,9 +183,10 @@ class Worker:
             raise Stalled(f"{self.group}: {status.lag} records wait, none was written for {idle:.0f} s")
 
     def _tidy(self, status: Status) -> None:
-        """Hands memory back once the work is done."""
-        if status.lag == 0 and status.batches != self._tidied:
-            self._tidied = status.batches
+        """Hands memory back once the work is done, and now and then while it never is."""
+        done = status.lag == 0 and status.batches != self._tidied
+        if done or time.monotonic() - self._tidied_at > _TIDY_SECONDS:
+            self._tidied, self._tidied_at = status.batches, time.monotonic()
             release_memory()
 
     def _status(self, ends: dict[int, int]) -> Status:
