@@ -76,10 +76,11 @@ class Crew:
     def _replace(self) -> None:
         """One new trainer: it goes on with a run that was killed, or begins one, and may have to die early."""
         life = self._dice.uniform(*LIFE_SECONDS)
-        if self._widowed:
-            run = self._widowed.pop().with_suffix(".run").read_text()
-            self._start("resuming", life, "--resume", run)
-            return
+        while self._widowed:
+            begun = self._widowed.pop().with_suffix(".run")
+            if begun.exists():  # on a busy machine one may die before it has begun its run
+                self._start("resuming", life, "--resume", begun.read_text())
+                return
         name = f"short{next(self._numbers)}"
         self._start(name, life)
         if self._dice.random() < 0.15:
