@@ -20,8 +20,8 @@ _OPTIONS = "&".join(
     [
         # merging costs more than inserting: it takes the processor when nobody else wants it
         "os_threads_nice_value_merge_mutate=10",
-        # keyed by part and condition, and kept when the part is gone: with parts of seconds and conditions
-        # that name runs it never hits and grows for days
+        # keyed by part and condition, and kept when the part is gone: parts live for seconds here and conditions
+        # name runs, so it seldom hits and grows for days
         "query_condition_cache_size=0",
         # 5 GiB each by default, for the machine that is all ClickHouse's
         "mark_cache_size=268435456",
