@@ -149,7 +149,9 @@ def _values_of(parts: Sequence[Scored], sets: dict[UUID, Any]) -> dict[str, int]
         values: set[str] = set()
         for part in parts:
             names, codes = codes_of(part, factor, sets)
-            values.update(names[code] for code in np.unique(codes).tolist())
+            there = np.zeros(len(names), np.bool_)
+            there[codes] = True
+            values.update(name for name, seen in zip(names, there.tolist(), strict=True) if seen)
         if values := values - {""}:
             known[factor] = len(values)
     return known
