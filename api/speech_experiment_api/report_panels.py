@@ -24,7 +24,8 @@ _PAIR = re.compile(r"[ \t]*(?P<key>\w+)[ \t]*:[ \t]*(?P<value>.*?)[ \t]*\Z")
 _COUNT = re.compile(r"[0-9]{1,4}\Z")
 _USUAL_LIMITS = {"leaderboard": 50, "runs": 20, "chart": 10}
 _MOST = 200
-_RUN_FIELDS = frozenset({"id", "name", "status", "experiment", "started_at", "created_at"})
+_RUN_FIELDS = frozenset({"id", "name", "status", "experiment", "started_at", "created_at", "duration"})
+"""What is shown of runs without any columns being named."""
 _COLUMNS = {"params": "config", "metrics": "metrics", "tags": "tags"}
 """What stands before the dot of a column → the field of a run that has it."""
 

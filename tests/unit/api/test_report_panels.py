@@ -85,6 +85,8 @@ def test_runs_are_shown_with_the_fields_of_their_columns() -> None:
     assert may(panel, "/runs", [*own, ("fields", "config,name,test_sets")])
     assert not may(panel, "/runs", [*own, ("fields", "name,environment")])
     assert not may(panel, "/runs", own), "all that a list shows"
+    usual = [("limit", "20"), ("fields", "name,status,experiment,created_at,duration")]
+    assert may(Panel("runs", {}), "/runs", usual)
     assert not may(panel, "/runs", [*own, ("fields", "name"), ("filter", "name = 'other'")])
 
 
