@@ -3,10 +3,15 @@
 An experiment that is known only from a run is a placeholder under the name that the run gives;
 creating it is get-or-create: the first `experiment.created` sets, later ones fill what is open.
 The birth name stays what it was after a rename, and so remains an alias.
+
+Its own events lie in one partition, runs that name it in any. So that the order in which partitions are
+read changes nothing, its events are folded on what runs of their own partition said, and only what
+is `shown` takes in the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +90,26 @@ def of_run(recorded: Recorded, started: RunStarted) -> Experiment:
     """The placeholder for the experiment that a run says it belongs to."""
     placeholder = _placeholder(started.experiment, recorded)
     return msgspec.structs.replace(placeholder, name=started.experiment_name)
+
+
+def shown(own: Experiment | None, met: Iterable[Experiment]) -> Experiment | None:
+    """What there is to say of an experiment; None when there is nothing.
+
+    own: after its own events; met: placeholders of the first run that names it in each partition. The earliest of
+    its workspace tells when it began and what it is called, until it is created, or renamed.
+    """
+    if own is None:
+        return min(met, key=age, default=None)
+    if own.birth_name is not None:
+        return own
+    first = min((each for each in met if each.workspace == own.workspace), key=age, default=None)
+    if first is None:
+        return own
+    return msgspec.structs.replace(
+        own,
+        created_at=min(own.created_at, first.created_at),
+        name=own.name if own.renamed else first.name,
+    )
 
 
 def age(placeholder: Experiment) -> tuple[int, int, int]:

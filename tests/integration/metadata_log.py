@@ -196,7 +196,8 @@ class Folded:
     def __init__(self, log: Sequence[Incoming], partitions: int) -> None:
         self.accounts = ledger.Accounts()
         self.runs: dict[UUID, runs.Run] = {}
-        self.experiments: dict[UUID, experiments.Experiment] = {}
+        self._own: dict[UUID, experiments.Experiment] = {}
+        self._met: dict[tuple[UUID, int], experiments.Experiment] = {}
         self.versions: dict[UUID, list[tuple[int, runs.Version]]] = {}
         self.beats: set[tuple[UUID, Beat, str]] = set()
         self.experiment_versions: set[tuple[UUID, int, bytes]] = set()
@@ -224,9 +225,9 @@ class Folded:
         if event.envelope.subject[0] == "run":
             self._apply_to_run(event)
         elif isinstance(payload, ExperimentEvent):
-            known = self.experiments.get(event.subject)
+            known = self._own.get(event.subject) or self._met.get((event.subject, event.partition))
             experiment = experiments.evolve(known, event)
-            self.experiments[event.subject] = experiment
+            self._own[event.subject] = experiment
             if experiment.offset == event.offset:
                 self.experiment_versions.add((event.subject, event.offset, experiments.dump(experiment)))
 
@@ -242,11 +243,14 @@ class Folded:
             lines = tuple(line.replace("\0", "\u2400") for line in payload.lines)
             self.output.add((run.id, event.partition, event.offset, lines))
         if isinstance(payload, RunStarted):
-            self._meet(experiments.of_run(event, payload))
+            met = experiments.of_run(event, payload)
+            self._met.setdefault((met.id, met.partition), met)
 
-    def _meet(self, met: experiments.Experiment) -> None:
-        """Of several runs that name an experiment which nobody has described, the earliest counts."""
-        known = self.experiments.get(met.id)
-        untouched = known is not None and not known.birth_name and known.updated_at == known.created_at
-        if known is None or (untouched and experiments.age(met) < experiments.age(known)):
-            self.experiments[met.id] = met
+    @property
+    def experiments(self) -> dict[UUID, experiments.Experiment]:
+        """Of several runs that name an experiment which nobody has created, the earliest counts."""
+        met: dict[UUID, list[experiments.Experiment]] = {each: [] for each in self._own}
+        for (experiment, _), each in self._met.items():
+            met.setdefault(experiment, []).append(each)
+        found = {each: experiments.shown(self._own.get(each), met[each]) for each in met}
+        return {each: state for each, state in found.items() if state is not None}

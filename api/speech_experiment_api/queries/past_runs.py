@@ -75,15 +75,18 @@ join {metadata}.runs r on r.id = s.run_id join {cut} using (partition)
 where r.workspace = $3 and r.first_offset < c.following
   and not exists (select from unnest($4::uuid[]) as n (id) where n.id = s.run_id) {chosen}
 """
+_SETTLED = """(e."offset" < c.following and (e.birth_name is not null
+    or not exists (select from {metadata}.experiment_versions v where v.experiment_id = e.id)))"""
+"""What was edited and not created goes by its own events, and by runs in any partition."""
 _EXPERIMENTS_UNTOUCHED = """
 insert into pg_temp.experiments ({columns})
 select {columns} from {metadata}.experiments e join {cut} using (partition)
-where e.workspace = $3 and e."offset" < c.following
+where e.workspace = $3 and {settled}
 """
 _LINKS_UNTOUCHED = """
 insert into pg_temp.experiment_links select l.* from {metadata}.experiment_links l
 join {metadata}.experiments e on e.id = l.experiment_id join {cut} using (partition)
-where e.workspace = $3 and e."offset" < c.following
+where e.workspace = $3 and {settled}
 """
 _EXPERIMENTS_KEPT = """
 select (select v.state from {metadata}.experiment_versions v join {cut} using (partition)
@@ -91,7 +94,7 @@ select (select v.state from {metadata}.experiment_versions v join {cut} using (p
     array(select p.state from {metadata}.experiment_placeholders p join {cut} using (partition)
         where p.experiment_id = e.id and p.from_offset < c.following) as met
 from {metadata}.experiments e join {cut} using (partition)
-where e.workspace = $3 and e."offset" >= c.following
+where e.workspace = $3 and not {settled}
 """
 
 
@@ -262,7 +265,8 @@ class PastRuns:
         return list(await self._connection.fetch(self._statement(query, chosen, names), *self._cut, *values))
 
     def _statement(self, query: str, chosen: str, names: Mapping[str, str]) -> str:
-        return query.format(metadata=self._metadata, cut=_CUT, chosen=chosen, **names)
+        settled = _SETTLED.format(metadata=self._metadata)
+        return query.format(metadata=self._metadata, cut=_CUT, chosen=chosen, settled=settled, **names)
 
     async def _forget(self, table: str, ids: Collection[UUID], key: str = "run_id") -> None:
         await self._connection.execute(
@@ -392,10 +396,7 @@ def _moments(columns: tuple[str, ...], row: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _experiment(own: bytes | None, met: Sequence[bytes]) -> Experiment | None:
-    """By its own latest event, else by the earliest run in it; None when there was neither."""
-    if own is not None:
-        return experiments.load(own)
-    return min(map(experiments.load, met), key=experiments.age, default=None)
+    return experiments.shown(None if own is None else experiments.load(own), map(experiments.load, met))
 
 
 def _columns(touched: Sequence[_Since]) -> tuple[list[UUID], list[int]]:
