@@ -11,7 +11,8 @@ from speech_experiment_projections.refusal import Refused
 
 from .dead_letters import PoisonGuard, mark_replayed, park
 from .failpoints import failpoint
-from .intake import Accepted, Letter
+from .intake import Accepted, Letter, Passed
+from .lanes import Lane
 from .ledger_store import Ledger
 from .positions import Positions, advance, fresh, read_positions, save_positions
 from .sink import Incoming
@@ -24,13 +25,19 @@ Apply = Callable[[Recorded], None]
 
 
 class Place(NamedTuple):
-    """What a sink reads and where it writes."""
+    """What a sink reads and where it writes; lane: None for all that is read."""
 
     projection: str
     version: int
     topic: str
     partitions: int
     cluster_id: str
+    lane: Lane | None = None
+
+    @property
+    def seat(self) -> str:
+        """The topic's name in the positions."""
+        return self.topic if self.lane is None else self.lane.topic(self.topic)
 
     @property
     def schema(self) -> str:
@@ -54,14 +61,14 @@ class Books:
 
     @classmethod
     async def open(
-        cls, connection: Any, place: Place, taken: Sequence[Accepted | Letter], guard: PoisonGuard
+        cls, connection: Any, place: Place, taken: Sequence[Accepted | Letter | Passed], guard: PoisonGuard
     ) -> Books:
         """Locks the positions, chooses what lies at and after them, and reads its producers' entries.
 
         Raises PositionGap. guard: noted to; hand in a copy, and keep it when the batch is committed.
         """
         touched = {each.incoming.partition for each in taken}
-        positions = await read_positions(connection, place.schema, place.topic, touched, lock=True)
+        positions = await read_positions(connection, place.schema, place.seat, touched, lock=True)
         records = fresh(positions, [each.incoming for each in taken])
         if len(records) < len(taken):
             chosen = set(map(id, records))
@@ -84,7 +91,7 @@ class Books:
     def project_one(self, each: Accepted, apply: Apply) -> None:
         recorded = each.recorded
         try:
-            recorded = recorded._replace(accepted=self.ledger.admit(recorded))
+            recorded = recorded.admitted(self.ledger.admit(recorded))
             if recorded.accepted:
                 apply(recorded)
         except Refused as refusal:
@@ -119,4 +126,4 @@ class Books:
         await mark_replayed(connection, schema, place.topic, self._replayed)
         self.positions = advance(self.positions, self.records, place.cluster_id)
         times = {incoming.partition: incoming.timestamp * 1000 for incoming in self.records}
-        await save_positions(connection, schema, place.topic, self.positions.values(), times)
+        await save_positions(connection, schema, place.seat, self.positions.values(), times)

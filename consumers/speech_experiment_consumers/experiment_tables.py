@@ -59,6 +59,7 @@ select distinct on (experiment_id) state from {schema}.experiment_versions
 where experiment_id = any($1::uuid[]) order by experiment_id, from_offset desc
 """
 _PLACEHOLDERS = "select state from {schema}.experiment_placeholders where experiment_id = any($1::uuid[])"
+_EARLIER = "excluded.from_offset < t.from_offset"
 _LOCK = """
 select id, state from {schema}.experiments
 where id = any($1::uuid[]) and birth_name is null order by id for update
@@ -95,10 +96,8 @@ class ExperimentBatch:
     def apply(self, recorded: Recorded) -> None:
         if isinstance(recorded.payload, ExperimentEvent):
             subject = recorded.subject
-            known = self._new.get(subject) or self._old.get(subject)
-            experiment = experiments.evolve(
-                known or self._first_met.get((subject, recorded.partition)), recorded
-            )
+            known = self._new.get(subject) or self._old.get(subject) or self._met_before(recorded)
+            experiment = experiments.evolve(known, recorded)
             self._new[subject] = experiment
             self._versions.append(experiment)
 
@@ -107,10 +106,15 @@ class ExperimentBatch:
         started = recorded.payload
         if isinstance(started, RunStarted):
             place = (started.experiment, recorded.partition)
-            if place not in self._first_met:
+            if place not in self._first_met or recorded.offset < self._first_met[place].offset:
                 self._first_met[place] = experiments.of_run(recorded, started)
             key = (started.experiment, recorded.workspace)
             self._met[key] = max(recorded.time, self._met.get(key, 0))
+
+    def _met_before(self, recorded: Recorded) -> Experiment | None:
+        """What the first run of the partition had said; another lane may have read of later ones already."""
+        met = self._first_met.get((recorded.subject, recorded.partition))
+        return met if met is not None and met.offset < recorded.offset else None
 
     async def save(self, connection: Any) -> None:
         await self._save_met(connection)
@@ -124,7 +128,7 @@ class ExperimentBatch:
 
     async def _save_met(self, connection: Any) -> None:
         first = [self._first_met[key] for key in sorted(self._first_met)]
-        await _MET.add(connection, self._schema, map(_version, first))
+        await _MET.upsert(connection, self._schema, map(_version, first), where=_EARLIER)
 
     async def _save_rows(self, connection: Any) -> None:
         """Created experiments as their own events say; the others with what all runs say, under their locks."""

@@ -18,6 +18,12 @@ class Letter(NamedTuple):
     error: str
 
 
+class Passed(NamedTuple):
+    """A record that another process writes: only the position goes past it."""
+
+    incoming: Incoming
+
+
 class Accepted(NamedTuple):
     """A record that is an event of this topic; whether any of it is new, the ledger says."""
 

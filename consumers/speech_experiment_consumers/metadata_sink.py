@@ -35,8 +35,8 @@ class MetadataRows:
                 self._experiments.apply(recorded)
 
     async def save(self, connection: Any) -> None:
-        await self._experiments.save(connection)
         await self._runs.save(connection)
+        await self._experiments.save(connection)  # last, as others wait for its locks
 
 
 def _subjects(kind: str, events: Sequence[Recorded]) -> set[UUID]:
@@ -44,4 +44,6 @@ def _subjects(kind: str, events: Sequence[Recorded]) -> set[UUID]:
 
 
 def create(settings: Settings, version: int) -> Sink:
-    return PostgresSink(settings, name="metadata", version=version, topic="runs", rows=MetadataRows)
+    return PostgresSink(
+        settings, name="metadata", version=version, topic="runs", rows=MetadataRows, laned=True
+    )

@@ -18,7 +18,8 @@ from speech_experiment_projections.recorded import Recorded
 from .bookkeeping import Books, Place
 from .dead_letters import PoisonGuard, recall_guard
 from .failpoints import failpoint
-from .intake import Accepted, Letter, take_in
+from .intake import Accepted, Letter, Passed, take_in
+from .lanes import Lane, wait_for_others
 from .positions import check_log, read_positions
 from .sink import Incoming, Limits
 from .status import Status
@@ -79,7 +80,7 @@ async def postgres(settings: Settings) -> AsyncIterator[Any]:
         yield pool
 
 
-Taken = Accepted | Letter
+Taken = Accepted | Letter | Passed
 
 
 class Rows(Protocol):
@@ -110,12 +111,17 @@ class PostgresSink:
         topic: str,
         rows: Callable[[str], Rows],
         limits: Limits | None = None,
+        laned: bool = False,
     ) -> None:
-        """rows: makes the empty rows of a batch, given the Postgres schema."""
+        """rows: makes the empty rows of a batch, given the Postgres schema.
+
+        laned: whether several may write the runs of one partition side by side, see lanes.py.
+        """
         self.name = name
         self.version = version
         self.topic = topic
         self.limits = limits or Limits()
+        self.laned = laned
         self._settings = settings
         self._rows = rows
         self._place = Place(name, version, topic, settings.partitions, "")
@@ -123,6 +129,10 @@ class PostgresSink:
         self._open = AsyncExitStack()
         self._pool: Any = None
         self._flight: asyncio.Task[None] | None = None
+
+    def keep_to(self, lane: Lane) -> None:
+        """Before it is opened: writes the records of this lane alone."""
+        self._place = self._place._replace(lane=lane)
 
     async def open(self, cluster_id: str) -> None:
         """Raises WrongLog when the positions were taken in another log."""
@@ -138,7 +148,9 @@ class PostgresSink:
         async for attempt in patiently():
             with attempt:
                 async with self._pool.acquire() as connection:
-                    positions = await read_positions(connection, self._place.schema, self.topic, partitions)
+                    positions = await read_positions(
+                        connection, self._place.schema, self._place.seat, partitions
+                    )
                     self._guard = await recall_guard(connection, self._place.schema, self.topic, partitions)
         await check_log(self._settings, self.topic, positions.values(), self._place.cluster_id)
         return {partition: position.next_offset for partition, position in positions.items()}
@@ -159,13 +171,31 @@ class PostgresSink:
 
     def _take_in(self, batch: Sequence[Incoming]) -> list[Taken]:
         """Before the transaction: what holds locks computes as little as it can."""
-        return [take_in(incoming, self._place.partitions) for incoming in batch]
+        lane, partitions = self._place.lane, self._place.partitions
+        if lane is None:
+            return [take_in(incoming, partitions) for incoming in batch]
+        return [
+            take_in(incoming, partitions) if lane.has(incoming.value) else Passed(incoming)
+            for incoming in batch
+        ]
 
     async def _write(self, taken: list[Taken]) -> None:
+        if self._place.lane is not None:
+            await self._follow_others(taken)
         try:
             await self._transact(taken)
         except BY_DATA as error:
             await self._divide(taken, error)
+
+    async def _follow_others(self, taken: list[Taken]) -> None:
+        """Waits with events about no run for those before them in other lanes."""
+        ends = {
+            each.recorded.partition: each.recorded.offset
+            for each in taken
+            if isinstance(each, Accepted) and each.recorded.envelope.run_id is None
+        }
+        if ends and self._place.lane is not None:
+            await wait_for_others(self._pool, self._place.schema, self.topic, self._place.lane, ends)
 
     async def _divide(self, taken: list[Taken], error: Exception) -> None:
         """Writes the batch in halves, down to the record that the tables refuse: that one is parked."""

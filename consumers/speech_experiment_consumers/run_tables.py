@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto import pgproto
 
 from speech_experiment_projections import runs
 from speech_experiment_projections.contacts import MOST_BYTES, Beat, contacts
@@ -160,9 +161,9 @@ class RunBatch:
         run = runs.evolve(known, recorded)
         light = known is not None and run.version_offset != recorded.offset
         version = None if light else _Version(run, runs.dump_version(run, known))
-        if isinstance(recorded.payload, RunOutput):
+        if type(recorded.payload) is RunOutput:
             self._output.append(_output(recorded, recorded.payload))
-        if isinstance(recorded.payload, RunHeartbeat):
+        if type(recorded.payload) is RunHeartbeat:
             beat = Beat(recorded.offset, recorded.time)
             self._beats.setdefault(run.id, []).append((beat, to_json(run.problems)))
         self._new[run.id] = run
@@ -273,7 +274,8 @@ class _Difference:
     def add(self, run: UUID, before: _Side | None, after: _Side) -> None:
         """before: None for a run that is new."""
         if before is None:
-            self.new += [(run, *key, *value) for key, value in after.items()]
+            stored = pgproto.UUID(run.bytes)  # which the driver writes in a fifth of the time, row by row
+            self.new += [(stored, *key, *value) for key, value in after.items()]
             return
         self.gone += [(run, *key) for key in before if key not in after]
         self.come += [(run, *key, *value) for key, value in after.items() if before.get(key) != value]

@@ -37,6 +37,10 @@ class Recorded(NamedTuple):
     def subject(self) -> UUID:
         return self.envelope.subject[1]
 
+    def admitted(self, accepted: Intervals) -> Recorded:
+        """With what is new of it; `_replace` takes four times as long."""
+        return Recorded(*self[:7], accepted, self.replayed)
+
     @property
     def whole(self) -> bool:
         """Whether every call of the record counts."""

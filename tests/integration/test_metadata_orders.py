@@ -7,12 +7,17 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from speech_experiment_consumers import postgres_sink
+from speech_experiment_consumers.lanes import close_lanes, count_lanes, lanes, open_lanes, slowest
 from speech_experiment_consumers.metadata_sink import create
+from speech_experiment_consumers.positions import read_positions
+from speech_experiment_consumers.postgres_sink import PostgresSink
 from speech_experiment_consumers.sink import Incoming
 from speech_experiment_infra.connections import postgres_pool
 from speech_experiment_infra.settings import Settings
@@ -91,6 +96,10 @@ async def written(settings: Settings, *batches: Sequence[Incoming]) -> dict[str,
     finally:
         for sink in sinks:
             await sink.close()
+    return await tables(settings)
+
+
+async def tables(settings: Settings) -> dict[str, Any]:
     async with postgres_pool(settings) as pool:
         rows = await pool.fetch(f"select id, state from metadata_v{VERSION}.experiments")
     states = {row["id"]: row["state"] for row in rows}
@@ -116,6 +125,52 @@ async def test_experiments_are_the_same_in_whatever_order_partitions_are_read(
         assert not differences(upwards, await written(settings, *batches))
 
 
+async def write_lanes(settings: Settings, of: int, records: Sequence[Incoming], *, begun: bool) -> None:
+    """By as many workers; begun: they go on with lanes that others left."""
+    sinks = [create(settings, VERSION) for _ in range(of)]
+    schema = f"metadata_v{VERSION}"
+    async with postgres_pool(settings) as pool, pool.acquire() as connection:
+        if not begun:
+            await read_positions(connection, schema, "runs", range(PARTITIONS))
+            await open_lanes(connection, schema, "runs", of)
+        assert await count_lanes(connection, schema, "runs") == of
+        following = await slowest(connection, schema, "runs")
+        for lane, sink in zip(lanes(of), sinks, strict=True):
+            assert isinstance(sink, PostgresSink)
+            sink.keep_to(lane)
+            await sink.open("a cluster")
+        left = [each for each in records if each.offset >= following[each.partition]]
+        await asyncio.gather(*(sink.write(left) for sink in sinks))
+        for sink in sinks:
+            await sink.close()
+
+
+async def test_lanes_write_what_one_worker_writes(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_sink, "check_log", AsyncMock())  # this log is in no broker
+    settings = stack.settings.model_copy(update={"partitions": PARTITIONS})
+    log = build_log(random.Random(4))
+    expected = await written(settings, log.records)
+    await make_version(settings, "metadata", VERSION)
+    schema, half = f"metadata_v{VERSION}", log.records[: len(log.records) // 2]
+    await write_lanes(settings, 3, half, begun=False)
+    async with postgres_pool(settings) as pool, pool.acquire() as connection:
+        await connection.execute(
+            f"update {schema}.positions set next_offset = 0 where topic = 'runs#1/3' and partition = 2"
+        )
+        with pytest.raises(RuntimeError, match=r"apart in partitions \[2\]"):
+            await close_lanes(connection, schema, "runs", 3)
+    await write_lanes(settings, 3, log.records, begun=True)
+    async with postgres_pool(settings) as pool, pool.acquire() as connection:
+        await close_lanes(connection, schema, "runs", 3)
+        assert await count_lanes(connection, schema, "runs") == 0
+        ends = {each.partition: each.offset + 1 for each in log.records}
+        rows = await connection.fetch(f"select partition, next_offset from {schema}.positions")
+        assert {row["partition"]: row["next_offset"] for row in rows} == ends
+    assert not differences(expected, await tables(settings))
+
+
 async def test_an_edit_outlives_a_run_that_came_before_it_and_is_read_after_it(stack: RunningStack) -> None:
     settings = stack.settings.model_copy(update={"partitions": PARTITIONS})
     experiment, run = UUID(int=1), UUID(int=2)
@@ -126,7 +181,7 @@ async def test_an_edit_outlives_a_run_that_came_before_it_and_is_read_after_it(s
     log.add("experiment", experiment, ExperimentUpdated(description="as in the paper"))
     edited, named = reversed(log.records), log.records
     for order in (list(edited), named):
-        tables = await written(settings, order)
-        row = tables["experiments"][experiment]
+        found = await written(settings, order)
+        row = found["experiments"][experiment]
         assert (row["name"], row["description"]) == ("Conformer", "as in the paper")
         assert row["created_at"] < row["updated_at"]

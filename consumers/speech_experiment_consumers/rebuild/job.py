@@ -29,15 +29,17 @@ from speech_experiment_infra.versions import (
     set_state,
 )
 
-from ..postgres_sink import TRANSIENT, postgres
+from ..lanes import close_lanes, count_lanes, lanes, open_lanes, slowest
+from ..postgres_sink import TRANSIENT, PostgresSink, postgres
 from ..registry import create_sink
 from ..sink import PoisonLimit, PositionGap, Sink, WrongLog
+from ..sql import schema_name
 from ..worker import cluster_id
 from .comparison import Findings, compare
-from .part import Portion
-from .parts import processes, read_beside, shares
+from .part import Portion, Share
+from .parts import filled, processes, read_beside, shares
 from .progress import Progress, Tally
-from .reading import log_ends, read_in_bulk
+from .reading import Ends, log_ends, read_in_bulk
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +138,10 @@ class Job:
     def _name(self) -> str:
         return f"{self._rebuild.name}:{self._rebuild.version}"
 
+    @property
+    def _schema(self) -> str:
+        return schema_name(self._rebuild.name, self._rebuild.version)
+
     async def _version(self, number: int | None = None) -> Version:
         """The version that is built, or another."""
         versions = await read_versions(self._pool, self._rebuild.name)
@@ -186,20 +192,36 @@ class Job:
         while left > _NEARLY_LEVEL:
             ends = await log_ends(self._settings, sink.topic)
             following = await sink.next_offsets(range(self._settings.partitions))
+            opened = await count_lanes(self._pool, self._schema, sink.topic)
+            if opened:
+                following |= await slowest(self._pool, self._schema, sink.topic)
             position, total = sum(following.values()), sum(ends.values())
             left = total - position
             self._tally.aim(position, total)
             self._count(sink, 0)
             spans = {partition: max(0, end - following[partition]) for partition, end in ends.items()}
-            count = processes(self._settings.rebuild_processes, spans)
-            if count > 1:
+            laned = isinstance(sink, PostgresSink) and sink.laned
+            count = opened or processes(self._settings.rebuild_processes, spans, laned=laned)
+            if opened or count > filled(spans) > 0:
+                await self._read_in_lanes(sink, ends, count, opened)
+            elif count > 1:
                 dealt = shares(spans, count)
                 log.info("%s: %d processes read %s", self._name, len(dealt), dealt)
-                parts = [{partition: ends[partition] for partition in share} for share in dealt]
+                parts = [Share({partition: ends[partition] for partition in share}) for share in dealt]
                 await read_beside(self._name, parts, lambda portion: self._add(sink, portion))
             else:
                 await read_in_bulk(self._settings, sink, ends, lambda batch: self._count(sink, len(batch)))
             log.info("%s: %s", self._name, self._progress)
+
+    async def _read_in_lanes(self, sink: Sink, ends: Ends, count: int, opened: int) -> None:
+        """Those that a killed attempt has left open are gone on with, as many as they are."""
+        async with self._pool.acquire() as connection:
+            if not opened:
+                await open_lanes(connection, self._schema, sink.topic, count)
+            log.info("%s: %d processes read, each its runs", self._name, count)
+            parts = [Share(dict(ends), lane) for lane in lanes(count)]
+            await read_beside(self._name, parts, lambda portion: self._add(sink, portion))
+            await close_lanes(connection, self._schema, sink.topic, count)
 
     def _add(self, sink: Sink, portion: Portion) -> None:
         """Counts what a part has written."""

@@ -1,7 +1,7 @@
-"""python -m speech_experiment_consumers.rebuild.part NAME:VERSION: reads some partitions of a rebuild, beside others.
+"""python -m speech_experiment_consumers.rebuild.part NAME:VERSION: reads some partitions of a rebuild, or a lane of them.
 
-Standard input brings where to read to, as JSON {partition: offset}, and stays open for as long as the job
-lives: at its end the part leaves. Standard output says what was written, one Portion a line.
+Standard input brings the Share as JSON, and stays open for as long as the job lives: at its end the part
+leaves. Standard output says what was written, one Portion a line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import msgspec
 from speech_experiment_infra.settings import Settings
 
 from ..__main__ import exit_code, leave
+from ..lanes import Lane
 from ..logs import log_to_stderr
+from ..postgres_sink import PostgresSink
 from ..registry import create_sink
 from ..sink import Incoming
 from ..worker import cluster_id
@@ -29,6 +31,13 @@ log = logging.getLogger("speech_experiment_consumers.rebuild.part")
 
 GC_THRESHOLDS = (200_000, 50, 1_000)
 """Batches are large and without cycles: looking for some cost a fifth."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Where to read to, partition → offset, and which lane of it is to be written; None: all."""
+
+    ends: dict[int, int]
+    lane: Lane | None = None
 
 
 class Portion(msgspec.Struct, frozen=True):
@@ -57,10 +66,10 @@ async def _run(settings: Settings, name: str) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(lifeline), sys.stdin
     )
-    ends = msgspec.json.decode(await lifeline.readline(), type=dict[int, int])
+    share = msgspec.json.decode(await lifeline.readline(), type=Share)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    reading = asyncio.create_task(_read(settings, name, ends))
+    reading = asyncio.create_task(_read(settings, name, share))
     orphaned = asyncio.create_task(lifeline.read())
     await asyncio.wait([reading, orphaned], return_when=asyncio.FIRST_COMPLETED)
     if reading.done():
@@ -69,21 +78,32 @@ async def _run(settings: Settings, name: str) -> None:
         log.warning("the job is gone; leaves what is not written to the next one")
 
 
-async def _read(settings: Settings, name: str, ends: dict[int, int]) -> None:
+async def _read(settings: Settings, name: str, share: Share) -> None:
     sink = create_sink(settings, name)
+    if share.lane is not None:
+        if not isinstance(sink, PostgresSink):
+            raise TypeError(f"{name} cannot be written in lanes")
+        sink.keep_to(share.lane)
     points, cpu = 0, time.process_time()
 
     def wrote(batch: list[Incoming]) -> None:
         nonlocal points, cpu
         now = time.process_time()
-        _say(Portion(len(batch), sink.points - points, now - cpu))
+        _say(Portion(_records(batch, share.lane), sink.points - points, now - cpu))
         points, cpu = sink.points, now
 
     try:
         await sink.open(await cluster_id(settings, sink.topic))
-        await read_in_bulk(settings, sink, ends, wrote)
+        await read_in_bulk(settings, sink, share.ends, wrote)
     finally:
         await sink.close()
+
+
+def _records(batch: list[Incoming], lane: Lane | None) -> int:
+    """Of a batch that all lanes read, each counts some."""
+    if lane is None:
+        return len(batch)
+    return sum(1 for record in batch if record.offset % lane.of == lane.number)
 
 
 def _say(portion: Any) -> None:

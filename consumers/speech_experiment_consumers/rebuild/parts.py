@@ -1,4 +1,4 @@
-"""Reading the partitions of a topic side by side, each in one of several processes.
+"""Reading a topic side by side in several processes: each has some partitions, or a lane of all of them.
 
 What holds for the workers of a cluster holds here: a partition has a position of its own, which whoever writes
 locks, and events of several partitions may come in any order. So a part that is killed, or lives on beside its
@@ -17,8 +17,7 @@ import msgspec
 
 from ..__main__ import GAP, POISONED, WRONG_LOG
 from ..sink import PoisonLimit, PositionGap, WrongLog
-from .part import Portion
-from .reading import Ends
+from .part import Portion, Share
 
 MOST = 4
 """Processes that a rebuild takes by itself: each has its batches in memory, and people work beside it."""
@@ -27,16 +26,18 @@ WORTH = 50_000
 _ERRORS = {GAP: PositionGap, WRONG_LOG: WrongLog, POISONED: PoisonLimit}
 
 
-def processes(wanted: int, left: Mapping[int, int]) -> int:
+def processes(wanted: int, left: Mapping[int, int], *, laned: bool = False) -> int:
     """How many read; wanted: by the settings, 0 for as many as there are cores.
 
-    left: partition → records to read.
+    left: partition → records to read; laned: whether one partition may be read by several.
     """
-    filled = sum(1 for records in left.values() if records)
-    if wanted:
-        return min(wanted, filled)
-    worth = sum(left.values()) // WORTH
-    return min(filled, worth, os.cpu_count() or 1, MOST)
+    most = wanted or min(sum(left.values()) // WORTH, os.cpu_count() or 1, MOST)
+    return most if laned else min(most, filled(left))
+
+
+def filled(left: Mapping[int, int]) -> int:
+    """How many partitions have something to read."""
+    return sum(1 for records in left.values() if records)
 
 
 def shares(left: Mapping[int, int], count: int) -> list[list[int]]:
@@ -50,14 +51,14 @@ def shares(left: Mapping[int, int], count: int) -> list[list[int]]:
     return [share for share in dealt if share]
 
 
-async def read_beside(name: str, parts: Sequence[Ends], wrote: Callable[[Portion], None]) -> None:
-    """Has each part read up to its ends, in a process of its own; name: NAME:VERSION.
+async def read_beside(name: str, parts: Sequence[Share], wrote: Callable[[Portion], None]) -> None:
+    """Has each part read its share, in a process of its own; name: NAME:VERSION.
 
     Raises:
         PositionGap, WrongLog, PoisonLimit: as a part did; its log has more.
         RuntimeError: a part ended otherwise.
     """
-    reading = [asyncio.create_task(_read(name, ends, wrote)) for ends in parts]
+    reading = [asyncio.create_task(_read(name, share, wrote)) for share in parts]
     try:
         await asyncio.gather(*reading)
     finally:
@@ -66,25 +67,27 @@ async def read_beside(name: str, parts: Sequence[Ends], wrote: Callable[[Portion
         await asyncio.gather(*reading, return_exceptions=True)
 
 
-async def _read(name: str, ends: Ends, wrote: Callable[[Portion], None]) -> None:
+async def _read(name: str, share: Share, wrote: Callable[[Portion], None]) -> None:
     command = [sys.executable, "-X", "faulthandler", "-m", f"{__package__}.part", name]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     try:
-        await _follow(process, ends, wrote)
+        await _follow(process, share, wrote)
         code = await process.wait()
     finally:
         if process.returncode is None:
             process.kill()  # at any moment: what it has not committed, the next one writes
             await process.wait()
     if code:
-        raise _ERRORS.get(code, RuntimeError)(
-            f"the process for partitions {sorted(ends)} of {name} ended with {code}"
-        )
+        raise _ERRORS.get(code, RuntimeError)(f"the process for {_told(share)} of {name} ended with {code}")
 
 
-async def _follow(process: Process, ends: Ends, wrote: Callable[[Portion], None]) -> None:
+def _told(share: Share) -> str:
+    return f"partitions {sorted(share.ends)}" if share.lane is None else f"lane {share.lane.number}"
+
+
+async def _follow(process: Process, share: Share, wrote: Callable[[Portion], None]) -> None:
     assert process.stdin is not None  # noqa: S101 - asked for
     assert process.stdout is not None  # noqa: S101
-    process.stdin.write(msgspec.json.encode(dict(ends)) + b"\n")
+    process.stdin.write(msgspec.json.encode(share) + b"\n")
     async for line in process.stdout:
         wrote(msgspec.json.decode(line, type=Portion))

@@ -100,3 +100,5 @@ def test_processes_are_taken_where_there_is_much_to_read_and_never_more_than_par
     assert processes(0, dict.fromkeys(range(24), 10 * WORTH)) <= MOST
     assert processes(3, {0: 1, 1: 1, 2: 0}) == 2
     assert processes(3, {}) == 0
+    assert processes(3, {0: 1, 1: 1}, laned=True) == 3
+    assert processes(0, {0: WORTH - 1}, laned=True) == 0
