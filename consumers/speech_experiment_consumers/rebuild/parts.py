@@ -32,7 +32,7 @@ def processes(wanted: int, left: Mapping[int, int], *, laned: bool = False) -> i
     left: partition → records to read; laned: whether one partition may be read by several.
     """
     most = wanted or min(sum(left.values()) // WORTH, os.cpu_count() or 1, MOST)
-    return most if laned else min(most, filled(left))
+    return most if laned and filled(left) else min(most, filled(left))
 
 
 def filled(left: Mapping[int, int]) -> int:

@@ -101,4 +101,4 @@ def test_processes_are_taken_where_there_is_much_to_read_and_never_more_than_par
     assert processes(3, {0: 1, 1: 1, 2: 0}) == 2
     assert processes(3, {}) == 0
     assert processes(3, {0: 1, 1: 1}, laned=True) == 3
-    assert processes(0, {0: WORTH - 1}, laned=True) == 0
+    assert processes(3, {0: 0}, laned=True) == 0
