@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     """Partitions of each topic, fixed for the life of the log: 1 embedded, 24 on a cluster."""
     replication_factor: int = Field(default=3, ge=1)
     rebuild_processes: int = Field(default=0, ge=0, le=64)
-    """Processes that read the partitions of a rebuild side by side; 0: as many as there are cores, at most 4,
-    when there is much to read."""
+    """Processes that read for a rebuild side by side, sharing the runs (metadata) or the partitions (the others);
+    0: as many as there are cores, at most 4, when there is much to read."""
 
     clickhouse_url: str = Field(default="http://default@127.0.0.1:8123/default", repr=False)
 
