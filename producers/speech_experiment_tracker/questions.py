@@ -367,6 +367,9 @@ class Questions:
     ) -> Frame[Row]:
         """Systems by their newest measurement of a task on one test set, the best first.
 
+        `against_best` tells how far each is from the best: difference, interval and share of draws in which it is better,
+        where the numbers are pooled from recordings, sessions or utterances (the paired bootstrap over those of both).
+
         Raises TrackerError (status 409) where the numbers do not mean the same: it names what differs, and `definition`
         takes one of them.
         """

@@ -50,6 +50,10 @@ def test_systems_are_compared_by_their_newest_measurement(client: Client) -> Non
     assert best["values"]["der"] == pytest.approx(1 / 15)
     assert best["items"]["columns"]["missed"] == [1.0, 0.0]
     assert best["intervals"]["der"]["method"] == "bootstrap of recordings"
+    assert best["against_best"] is None
+    against = board["measurements"][1]["against_best"]
+    assert (against["difference"], against["parts"]) == (pytest.approx(4 / 15), 2)
+    assert against["improvement"] < 0.5
     then = ask(client, "/comparison", task="diarization", test_set=name, as_of=before)
     assert {row["values"]["der"] for row in then["measurements"]} == {5 / 15}
     for run in (poor, good):

@@ -5,7 +5,7 @@ Numbers stand side by side only where their definitions are equal: else the answ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from speech_experiment_projections.scoring.definitions import Definition, differences
+from speech_experiment_projections.scoring.intervals import LEVEL
+from speech_experiment_projections.scoring.paired import Parts
 from speech_experiment_schemas.ids import birth_name
 
 from ..params import identity, integer, plain
 from ..problems import Problem, bad_request
 from ..routing import Param, Routes
+from .calculators import answered
 from .directions import higher_is_better
 from .needs import Needs
 from .reading import AS_OF, Reading, reading
@@ -29,6 +32,8 @@ from .visibility import visible
 
 routes = Routes("measurements")
 MAX_ROWS, DEFAULT_ROWS = 1_000, 100
+_PAIRED, _DRAWS = 50, 2_000
+"""Systems that are set against the best one, and draws of each: a second for 2,000 parts."""
 _RUN = Param("run", "only those of a run")
 _TASK = Param("task", "diarization, meeting, verification, spotting, listening, synthesis or intelligibility")
 _TEST_SET = Param("test_set", "the name of the set")
@@ -62,6 +67,29 @@ class Measurement(msgspec.Struct, kw_only=True):
     logged_at: datetime
 
 
+class AgainstBest(msgspec.Struct):
+    """How far a measurement is from the best one, by the parts that both have.
+
+    difference   of the headline number on these parts, this one minus the best: above 0 it is worse
+    low, high    ends of its interval at `level`, by draws of the parts
+    improvement  share of draws in which this one is better, ties counted half
+    parts        recordings, sessions or utterances that both have
+    """
+
+    difference: float
+    low: float
+    high: float
+    level: float
+    improvement: float
+    parts: int
+
+
+class ComparedMeasurement(Measurement, kw_only=True):
+    """against_best  null for the best itself, for tasks without parts, and for parts of other references"""
+
+    against_best: AgainstBest | None = None
+
+
 class Measurements(msgspec.Struct):
     measurements: list[Measurement]
     vector: str
@@ -76,7 +104,7 @@ class MeasurementComparison(msgspec.Struct):
     higher_is_better: bool
     definition: dict[str, Any] | None
     identity: str | None
-    measurements: list[Measurement]
+    measurements: list[ComparedMeasurement]
     vector: str
 
 
@@ -111,19 +139,43 @@ async def measurements(request: Request) -> Response:
 )
 async def comparison(request: Request) -> Response:
     """Systems by their newest measurements on one set; 409 where these do not mean the same."""
-    async with reading(request) as read:
-        if read.unchanged:
-            return read.not_modified()
-        for name in ("task", "test_set"):
-            if not request.query_params.get(name):
-                raise bad_request(f"{name} is missing; a comparison is of one task on one test set", name)
-        newest = (
-            "select distinct on (m.run_id, coalesce(m.name, ''), m.identity) * from found m "
-            "order by m.run_id, coalesce(m.name, ''), m.identity, m.logged_at desc, m.\"offset\" desc"
-        )
-        found = await _rows(read, f"select * from ({newest}) n limit {MAX_ROWS}")
-        _refuse_mixtures(found)
-        return read.answer(_ranked(request, found))
+    return await answered(request, _compared)
+
+
+async def _compared(read: Reading) -> Callable[[], dict[str, Any]]:
+    for name in ("task", "test_set"):
+        if not read.request.query_params.get(name):
+            raise bad_request(f"{name} is missing; a comparison is of one task on one test set", name)
+    newest = (
+        "select distinct on (m.run_id, coalesce(m.name, ''), m.identity) * from found m "
+        "order by m.run_id, coalesce(m.name, ''), m.identity, m.logged_at desc, m.\"offset\" desc"
+    )
+    found = await _rows(read, f"select * from ({newest}) n limit {MAX_ROWS}")
+    _refuse_mixtures(found)
+
+    def work() -> dict[str, Any]:
+        ranked = _ranked(read.request, found)
+        _set_against_best(ranked["measurements"][:_PAIRED])
+        return ranked
+
+    return work
+
+
+def _set_against_best(rows: Sequence[dict[str, Any]]) -> None:
+    """Tells of each row but the first how far it is from that one."""
+    parts = [Parts(row["task"], row["items"]["ids"], row["items"]["columns"]) for row in rows]
+    for row, mine in zip(rows[1:], parts[1:], strict=True):
+        found = mine.compared_with(parts[0], draws=_DRAWS)
+        if found is not None:
+            (difference, improvement), common = found
+            row["against_best"] = {
+                "difference": difference.value,
+                "low": difference.low,
+                "high": difference.high,
+                "level": LEVEL,
+                "improvement": improvement,
+                "parts": common,
+            }
 
 
 def _ranked(request: Request, found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -155,6 +155,9 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], width: int) -> tuple[Tab
     """Systems × the numbers of one task, and how many numbers a window of a width has no room for."""
     names = list(dict.fromkeys(name for row in rows for name in main_numbers(row)))
     cells = {name: [with_interval(row, name) for row in rows] for name in names}
+    if any(row.get("against_best") for row in rows):
+        names.insert(1, "to the best")
+        cells["to the best"] = [_to_the_best(row) for row in rows]
     wide = [max(map(len, (name, *cells[name]))) + 3 for name in names]
     runs = [
         clip(row["run"], _NAMES) + (f" ({clip(row['name'], _NAMES)})" if row["name"] else "") for row in rows
@@ -169,6 +172,14 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], width: int) -> tuple[Tab
             *(cells[name][place] for name in shown),
         )
     return made, len(names) - len(shown)
+
+
+def _to_the_best(row: Mapping[str, Any]) -> str:
+    found = row.get("against_best")
+    if not found:
+        return ""
+    low, high, difference = (value(row["headline"], found[name]) for name in ("low", "high", "difference"))
+    return f"{difference} ({low} … {high})"
 
 
 def _plain(each: Any) -> str:

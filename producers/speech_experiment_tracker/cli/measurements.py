@@ -102,4 +102,8 @@ def _show_comparison(found: Mapping[str, Any], limit: int) -> None:
     better = "higher" if found["higher_is_better"] else "lower"
     more = f"; {hidden} more numbers with a wider window or --json" if hidden else ""
     console().print(f"[dim]by {escape(found['headline'])}, {better} is better{more}[/dim]")
+    paired = next((row["against_best"] for row in found["measurements"] if row.get("against_best")), None)
+    if paired:
+        told = f"to the best: {paired['level']:.0%} intervals by draws of the parts that both have"
+        console().print(f"[dim]{told}; one that holds 0 shows no difference[/dim]")
     console().print(f"[dim]{escape(defined(found['definition']['settings']))}[/dim]")
