@@ -30,22 +30,27 @@ _SIZES = {
 
 
 class Parts:
-    """The parts of a measurement, by their ids: recordings, sessions or utterances."""
+    """The parts of a measurement, by their ids: recordings, sessions or utterances; none where its columns are not there.
+
+    Very many are in an artifact alone, and some tasks have none.
+    """
 
     def __init__(self, task: str, ids: Sequence[str], columns: Columns) -> None:
-        self._errors = dict(zip(ids, _added(_ERRORS.get(task, ()), columns, len(ids)), strict=True))
-        sizes = _added(_SIZES[task], columns, len(ids)) if _SIZES.get(task) else [_TICKS] * len(ids)
-        self._sizes = dict(zip(ids, sizes, strict=True))
-        self.known = task in _ERRORS
+        errors, sizes = _ERRORS.get(task, ()), _SIZES.get(task, ())
+        if not errors or not columns.keys() >= {*errors, *sizes}:
+            ids = []
+        self._errors = dict(zip(ids, _added(errors, columns, len(ids)), strict=True))
+        counted = _added(sizes, columns, len(ids)) if sizes else [_TICKS] * len(ids)
+        self._sizes = dict(zip(ids, counted, strict=True))
 
     def compared_with(self, other: Parts, *, draws: int = DRAWS) -> tuple[Comparison, int] | None:
         """(difference of the headline number, common parts); a negative difference says that this one is lower.
 
-        None for tasks that are not made of parts, fewer than two common parts, and parts of other references.
+        None with fewer than two common parts, and where parts are of other references.
         """
         common = [name for name in self._errors if name in other._errors]
         sizes = [self._sizes[name] for name in common]
-        if not self.known or len(common) < 2 or not any(sizes):
+        if len(common) < 2 or not any(sizes):
             return None
         if any(abs(size - other._sizes[name]) > 1 for name, size in zip(common, sizes, strict=True)):
             return None
@@ -54,5 +59,5 @@ class Parts:
 
 
 def _added(names: Sequence[str], columns: Columns, size: int) -> list[int]:
-    rows = zip(*(columns[name] for name in names), strict=True) if names else ([] for _ in range(size))
-    return [round(sum(value or 0.0 for value in row) * _TICKS) for row in rows]
+    """The sums of some columns, in ticks."""
+    return [round(sum(columns[name][place] or 0.0 for name in names) * _TICKS) for place in range(size)]

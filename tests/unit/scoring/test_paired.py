@@ -43,8 +43,12 @@ def test_other_references_single_parts_and_other_tasks_are_not_compared() -> Non
     assert one.compared_with(diarized([1.0, 2.0], totals=[100.0, 90.0])) is None
     assert one.compared_with(diarized([1.0])) is None
     assert one.compared_with(diarized([1.0, 2.0], ids=["a", "b"])) is None
-    trials = Parts("verification", [], {})
-    assert trials.compared_with(trials) is None
+    for without in (
+        Parts("verification", [], {}),
+        Parts("diarization", [], {}),
+        Parts("synthesis", ["a", "b"], {}),
+    ):
+        assert without.compared_with(without) is None
 
 
 def test_rates_of_words_and_means_of_utterances() -> None:
