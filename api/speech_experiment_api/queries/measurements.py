@@ -155,6 +155,8 @@ async def _compared(read: Reading) -> Callable[[], dict[str, Any]]:
 
     def work() -> dict[str, Any]:
         ranked = _ranked(read.request, found)
+        for row in ranked["measurements"]:
+            row["against_best"] = None
         _set_against_best(ranked["measurements"][:_PAIRED])
         return ranked
 
