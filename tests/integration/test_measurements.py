@@ -97,8 +97,8 @@ def test_frames_and_the_command_line_show_the_same(
     assert "33.33 %" in shown.output, (shown.output, shown.exception)
     runs.append(diarized(client, name, GOOD, collar=0.5))
     refused = CliRunner().invoke(root, asked, env={"COLUMNS": "160"})
-    assert refused.exit_code == 3
-    assert "take one of them: --definition with its id" in refused.output
+    assert isinstance(refused.exception, TrackerError)
+    assert refused.exception.hint == "take one of them: --definition with its id"
     chosen = board[0]["identity"][:8]
     assert chosen in refused.output
     assert CliRunner().invoke(root, [*asked, "--definition", chosen]).exit_code == 0
