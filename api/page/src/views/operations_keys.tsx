@@ -44,6 +44,10 @@ export function Keys() {
   const revoke = (key: Key) => void attempt(() => send("DELETE", `/keys/${key.id}`)).then(() => setAsked(null));
   if (problem) return <Notice problem={problem} again={again} />;
   if (!answer) return null;
+  const who = (actor: string | null) => {
+    const key = answer.keys.find((each) => actor === `key:${each.id}`);
+    return key ? key.label || `…${key.hint}` : actor;
+  };
   const shown = [...answer.keys].sort((a, b) => Number(a.revoked_at !== null) - Number(b.revoked_at !== null));
   return (
     <>
@@ -68,9 +72,9 @@ export function Keys() {
               <td>{key.role}</td>
               <td><code>…{key.hint}</code></td>
               <td class="quiet" title={moment(key.created_at)}>{ago(key.created_at)}</td>
-              <td class="quiet">{key.created_by}</td>
-              <td>
-                {key.revoked_at && <span class="quiet" title={moment(key.revoked_at)}>revoked {ago(key.revoked_at)}{key.revoked_by && ` by ${key.revoked_by}`}</span>}
+              <td class="quiet">{who(key.created_by)}</td>
+              <td class="settings">
+                {key.revoked_at && <span class="quiet" title={moment(key.revoked_at)}>revoked {ago(key.revoked_at)}{key.revoked_by && ` by ${who(key.revoked_by)}`}</span>}
                 {!key.revoked_at && asked !== key.id && <button type="button" aria-label={`Revoke the key of ${key.label || key.hint}`} onClick={() => setAsked(key.id)}>Revoke…</button>}
                 {asked === key.id && !key.revoked_at && (
                   <span class="choice">Whoever uses it is shut out at once. <button type="button" class="main" onClick={() => revoke(key)}>Revoke it</button> <button type="button" onClick={() => setAsked(null)}>Keep it</button></span>
