@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import log
 from .outages import is_outage
 from .positions import Place
-from .problems import Problem
+from .problems import Problem, unavailable
 
 if TYPE_CHECKING:
     from .services import Services
@@ -66,6 +66,8 @@ async def _begins_alike(services: Services, place: Place, row: Any) -> bool:
     if first is None:
         return True
     piece = await services.log_reader.scan(place, first, first + 1, None, 1)
+    if piece.next_offset <= first:  # a broker that is slow is no other log
+        raise unavailable(f"{_name(place)}, the record at offset {first},")
     return bool(piece.records) and sha256(piece.records[0].value).digest() == row["first_hash"]
 
 

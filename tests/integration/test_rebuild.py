@@ -22,13 +22,10 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Three partitions, read by as many processes as can, though there is too little in them to be worth it.
-
-    Those are four lanes of the metadata, and three partitions of the metrics.
-    """
+    """Three partitions, which two processes read, though there is too little in them to be worth it."""
     folder = tmp_path_factory.mktemp("rebuild")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPEECH_TRACKER_SERVER_REBUILD_PROCESSES", "4")
+        patch.setenv("SPEECH_TRACKER_SERVER_REBUILD_PROCESSES", "2")
         with running_stack(folder, partitions=3) as running:
             for index in range(3):
                 running.trainer(folder / f"{index}.witness", f"first{index}", 200, "--artifacts", "50").wait(
