@@ -39,6 +39,16 @@ export function duration(seconds: number | null | undefined): string {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** A short time: whole milliseconds, then seconds. */
+export function latency(milliseconds: number): string {
+  return milliseconds < 1000 ? `${milliseconds < 10 ? Number(milliseconds.toFixed(1)) : Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 1 : 0)} s`;
+}
+
+/** The settings of a decoding as the server writes them, so that lines break between them and not within. */
+export function settings(decoding: string): string {
+  return decoding.replace(/,(?=\w+=)/g, ", ").replace(/=(-?\d+\.\d{4,}(?:e-?\d+)?)(?=,|$)/g, (_, value: string) => `=${Number(Number(value).toPrecision(4))}`);
+}
+
 export function moment(text: string | null | undefined): string {
   if (!text) return "";
   const time = new Date(text);

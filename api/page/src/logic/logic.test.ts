@@ -5,7 +5,7 @@ import type { Run } from "./api";
 import { column, differing, flat, inside, moved, nextOrder, orderTerm, parseOrder, testSetsOf, usualColumns } from "./columns";
 import { completed, keyed, literal, matching, placeAt } from "./completion";
 import { aligned, bandOf, extended, lineOf, panelOrder, parted, smoothed, together } from "./curves";
-import { duration, metric, plain, size } from "./format";
+import { duration, latency, metric, plain, settings, size } from "./format";
 import { groupsOf, spreadText, within } from "./groups";
 import { coordinates } from "./parallel";
 import { address, joined, list } from "./route";
@@ -50,6 +50,17 @@ describe("usual columns", () => {
   });
   it("are without results where no run has any", () => {
     expect(usualColumns(testSetsOf([run({})]))).toEqual(["status", "experiment", "created_at", "duration"]);
+  });
+});
+
+describe("short times and settings", () => {
+  it("have the digits that are read", () => {
+    expect([0.04, 9.94, 39.99, 999.4, 4259, 12_300].map(latency)).toEqual(["0 ms", "9.9 ms", "40 ms", "999 ms", "4.3 s", "12 s"]);
+  });
+  it("break between settings, and long numbers are short", () => {
+    expect(settings("beam=1e-36,lm_weight=6.5,word_beam=7.379042301e-22")).toBe("beam=1e-36, lm_weight=6.5, word_beam=7.379e-22");
+    expect(settings("words=a,b,c,rule=x")).toBe("words=a,b,c, rule=x");
+    expect(settings("")).toBe("");
   });
 });
 

@@ -1,5 +1,5 @@
 import { useAnswer } from "../logic/asking";
-import { plain } from "../logic/format";
+import { plain, settings } from "../logic/format";
 import { cellKey, comparedWith, conditionsOf, matricesOf, matricesSheet, shownSystems, usualDimensions, type CountedGroup, type Dimensions, type HeatCell, type HeatMatrix, type Matrices } from "../logic/matrices";
 import { address, ask, joined, list } from "../logic/route";
 import { counted, profileOf, rateName, rateText, shareText, systemKey, unitName, type Scoreboard, type System } from "../logic/scores";
@@ -107,7 +107,7 @@ function SystemChoice({ board, systems }: { board: Scoreboard; systems: readonly
           const key = systemKey(system);
           return (
             <label key={key}>
-              <input type="checkbox" checked={shown.includes(key)} disabled={!shown.includes(key) && shown.length >= MOST_SYSTEMS} onChange={() => choose(key)} /> {system.run} <span class="quiet">{system.decoding}</span>
+              <input type="checkbox" checked={shown.includes(key)} disabled={!shown.includes(key) && shown.length >= MOST_SYSTEMS} onChange={() => choose(key)} /> {system.run} <span class="quiet" title={system.decoding}>{settings(system.decoding)}</span>
             </label>
           );
         })}
@@ -140,7 +140,7 @@ function Heat({ found, matrix, dimensions, board, query }: HeatProps) {
   const at = opened[0] === own ? matrix.cells.get(cellKey(opened[1] ?? "", opened[2] ?? "")) : undefined;
   return (
     <section class="card" aria-label={slice === null ? title : `${title}, ${slice || "unknown"}`}>
-      <h2><a href={address(`/runs/${system.run_id}`)}>{system.run}</a> <span class="quiet">{system.decoding}</span>{slice !== null && <> · {factorName(dimensions[2]!)} {slice || "unknown"}</>}</h2>
+      <h2><a href={address(`/runs/${system.run_id}`)}>{system.run}</a> <span class="quiet" title={system.decoding}>{settings(system.decoding)}</span>{slice !== null && <> · {factorName(dimensions[2]!)} {slice || "unknown"}</>}</h2>
       <div class="scrolled tall" tabIndex={0} role="region" aria-label={`Matrix of ${title}`}>
         <table class="matrix">
           <thead><tr>

@@ -1,5 +1,6 @@
 import { useAnswer, usePosition } from "../logic/asking";
 import { nextOrder, parseOrder, type Order } from "../logic/columns";
+import { settings } from "../logic/format";
 import { address, ask, joined, list } from "../logic/route";
 import { bestOf, differences, evidence, intervalText, orderedSystems, profileOf, rateText, systemKey, type Scoreboard, type ScoredSet, type System } from "../logic/scores";
 import { boardSheet } from "../logic/sheets";
@@ -61,7 +62,7 @@ function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }
               <tr key={systemKey(system)} class={chosen.includes(systemKey(system)) ? "lit" : ""}>
                 <td class="narrow"><input type="checkbox" aria-label={`Choose ${system.run} ${system.decoding}`} checked={chosen.includes(systemKey(system))} onChange={() => toggle(systemKey(system))} /></td>
                 <th scope="row"><a href={address(`/runs/${system.run_id}`)}>{system.run}</a>{system.experiment && <div class="quiet clip">{system.experiment}</div>}</th>
-                <td class="quiet settings">{system.decoding}</td>
+                <td class="quiet settings" title={system.decoding}>{settings(system.decoding)}</td>
                 {board.test_sets.map((set) => <Score key={set.test_set} {...{ system, set, board }} best={best.get(set.test_set) ?? null} />)}
                 {board.test_sets.length > 1 && (
                   <td class="number">{rateText(system.macro_over_sets)}{system.missing > 0 && <div class="quiet">{system.missing} missing</div>}</td>

@@ -48,11 +48,11 @@ export function Home({ route: { query } }: ViewProps) {
                 </td>
                 <td>{each.task}</td>
                 <td class="number">{each.runs.total}</td>
-                <td class="doing">
+                <td><div class="doing">
                   {DOING.map(([status, title, condition]) => each.runs[status] > 0 && (
                     <a key={status} class={`status ${status}`} href={runsOf(each.name, condition)}>{each.runs[status]} {title}</a>
                   ))}
-                </td>
+                </div></td>
                 <td>{each.latest && <a href={address(`/runs/${each.latest.id}`)}>{each.latest.name}</a>}</td>
                 <td class="quiet">{ago(each.updated_at)}</td>
               </tr>

@@ -1,6 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { useAnswer } from "../logic/asking";
-import { duration, plain, size } from "../logic/format";
+import { duration, latency, plain, size } from "../logic/format";
 import { ingested, type ServerStatus } from "../logic/operations";
 import { address } from "../logic/route";
 import { Notice, Status } from "../parts/notice";
@@ -39,8 +39,8 @@ export function Health() {
             <dt>Records refused</dt><dd class={ingest.refused ? "warning" : ""}>{plain(ingest.refused)}</dd>
             <dt>Requests that failed</dt>
             <dd class={ingest.failed.length ? "warning" : ""}>{ingest.failed.map(([status, count]) => `${plain(count)} with ${status}`).join(", ") || "none"} of {plain(ingest.requests)}</dd>
-            <dt>Answered in</dt><dd>{ingest.answerMs === null ? "–" : `${plain(ingest.answerMs)} ms on average`}</dd>
-            <dt>In the log in</dt><dd>{ingest.logMs === null ? "–" : `${plain(ingest.logMs)} ms on average`}</dd>
+            <dt>Answered in</dt><dd>{ingest.answerMs === null ? "–" : `${latency(ingest.answerMs)} on average`}</dd>
+            <dt>In the log in</dt><dd>{ingest.logMs === null ? "–" : `${latency(ingest.logMs)} on average`}</dd>
           </dl>
         </section>
         <section class="card">
@@ -83,5 +83,5 @@ export function Health() {
 }
 
 function milliseconds(value: number | undefined): string {
-  return value === undefined ? "" : `${plain(value)} ms`;
+  return value === undefined ? "" : latency(value);
 }
