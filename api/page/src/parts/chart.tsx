@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { aligned, type Axis, type Band, type Line } from "../logic/curves";
-import { duration, isRate, metric, plain } from "../logic/format";
+import { duration, isRate, metric, plain, size } from "../logic/format";
 import { onTheme } from "../logic/theme";
 
 export interface ChartLine extends Line {
@@ -233,6 +233,7 @@ function tick(axis: Axis, x: number): string {
 }
 
 function scaleMark(name: string, y: number): string {
+  if (name.endsWith("_bytes")) return size(y);
   return isRate(name) ? `${plain(y * 100)} %` : plain(y);
 }
 

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem, type RunDetails } from "../logic/api";
 import { moment, plain } from "../logic/format";
 import { evenMoments, momentsOf, placeOf, type LoggedEvent, type Moment } from "../logic/moments";
@@ -27,18 +27,28 @@ export function TimeSlider({ run, open }: Props) {
   const [asked, setAsked] = useState(false);
   const { moments, problem } = useMoments(run, open || asked || asOf !== null);
   const [place, setPlace] = useState<number | null>(null);
+  const [failed, setFailed] = useState<Problem | null>(null);
+  /** Counts the moves: what was asked for before the last one is not to move the slider back. */
+  const moves = useRef(0);
   useEffect(() => {
     if (!moments?.length) return;
     if (asOf === null) return setPlace(moments.length);
     const abort = new AbortController();
-    timeOf(run.id, asOf, moments, abort.signal).then((found) => setPlace(found), (problem) => abort.signal.aborted || setPlace(problem.status === 404 ? 0 : null));
+    const move = moves.current;
+    const found = (place: number | null) => move === moves.current && setPlace(place);
+    timeOf(run.id, asOf, moments, abort.signal).then(found, (problem) => abort.signal.aborted || found(problem.status === 404 ? 0 : null));
     return () => abort.abort();
   }, [moments, asOf]);
   const settle = useSettled(async (chosen: number) => {
-    const each = moments![chosen];
-    ask({ as_of: each ? await vectorAt(run.id, each) : null });
+    const [each, move] = [moments![chosen], moves.current];
+    try {
+      const vector = each ? await vectorAt(run.id, each) : null;
+      if (move === moves.current) ask({ as_of: vector });
+    } catch (problem) {
+      if (move === moves.current) setFailed(problem as Problem);
+    }
   }, PASSING_MS);
-  if (problem) return <Notice problem={problem} />;
+  if (problem ?? failed) return <Notice problem={(problem ?? failed)!} {...(failed && { again: () => setFailed(null) })} />;
   if (!moments) return open || asked ? <p class="quiet">Reading its events…</p> : <button type="button" class="plain past-choice" onClick={() => setAsked(true)}>Go through its time…</button>;
   if (!moments.length || place === null) return null;
   const shown = moments[place];
@@ -49,6 +59,7 @@ export function TimeSlider({ run, open }: Props) {
         id="time-slider" type="range" min={0} max={moments.length} value={place} aria-valuetext={told(moments, place)}
         onInput={(event) => {
           const chosen = Number(event.currentTarget.value);
+          moves.current += 1;
           setPlace(chosen);
           settle(chosen);
         }}
