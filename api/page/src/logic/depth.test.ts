@@ -55,6 +55,10 @@ describe("moments of a run", () => {
   it("are one for each time, with the last event of it", () => {
     expect(momentsOf(events).map(({ type, events }) => [type, events])).toEqual([["run.configured", 2], ["metrics.logged", 3]]);
   });
+  it("begin with the run, whose producers are known before it is", () => {
+    const opened = [{ time: "2026-11-30T07:59:58Z", type: "producer.opened" }, { time: "2026-11-30T07:59:59Z", type: "producer.opened" }];
+    expect(momentsOf([...opened, ...events]).map(({ type, events }) => [type, events])).toEqual([["run.configured", 4], ["metrics.logged", 5]]);
+  });
   it("are found again by a time", () => {
     const moments = momentsOf(events);
     expect(["07:59:00", "08:00:00", "08:00:04", "08:00:05", "09:00:00"].map((time) => placeOf(moments, `2026-11-30T${time}Z`))).toEqual([0, 0, 0, 1, 1]);

@@ -12,10 +12,12 @@ export interface Moment {
   events: number;
 }
 
-/** One for each time at which something was logged, in order. */
+/** One for each time at which something was logged, in order, from when there was a run: its producers are known before. */
 export function momentsOf(events: readonly LoggedEvent[]): Moment[] {
   const found: Moment[] = [];
+  const begun = events.findIndex(({ type }) => type.startsWith("run."));
   events.forEach(({ time, type }, place) => {
+    if (place < begun) return;
     if (found.at(-1)?.time === time) found.pop();
     found.push({ time, type, events: place + 1 });
   });
