@@ -29,7 +29,7 @@ type Row = Utterance & { id: string };
 
 const PAGE = 200;
 const MOST_LISTED = 500;
-const TYPING_MS = 80;
+const TYPING_MS = 50;
 const PASSING_MS = 120;
 const ORDERS = [
   ["errors", "Most errors first"],
