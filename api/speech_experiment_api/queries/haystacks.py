@@ -9,6 +9,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from .kept import used
 from .packed import Scored, hypotheses_of, names_of, references_of
 from .reading import Reading
 
@@ -55,8 +56,5 @@ async def haystack_of(read: Reading, scored: Scored) -> Haystack:
         kept[key] = Haystack(
             (name, references[place], hypotheses[place] or "") for place, name in enumerate(names)
         )
-    kept.move_to_end(key)
-    while len(kept) > 1 and sum(map(len, kept.values())) > _KEPT_BYTES:
-        kept.popitem(last=False)
-    found: Haystack = kept[key]
+    found: Haystack = used(kept, key, _KEPT_BYTES, len)
     return found

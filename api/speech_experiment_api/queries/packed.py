@@ -25,6 +25,7 @@ from speech_experiment_projections.scores import (
 from speech_experiment_projections.utterances import Factor, unpack, unpack_factors
 from speech_experiment_schemas.evaluations import Hypotheses
 
+from .kept import used
 from .reading import Reading
 from .scored import Seen
 
@@ -107,10 +108,7 @@ async def _column(read: Reading, row: Any, name: str, kind: Any) -> Any:
     if key not in kept:
         sql = f"select {name} as packed from {read.tables.scores}.lists where owner = $1 and base = $2"
         kept[key] = unpack((await read.fetch(sql, owner, base))[0]["packed"], kind)
-    kept.move_to_end(key)
-    while len(kept) > 1 and sum(map(_texts_in, kept.values())) > _KEPT_TEXTS:
-        kept.popitem(last=False)
-    return kept[key]
+    return used(kept, key, _KEPT_TEXTS, _texts_in)
 
 
 def _texts_in(column: list[str] | tuple[list[str], bytes, bytes]) -> int:

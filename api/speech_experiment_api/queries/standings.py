@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from speech_experiment_schemas.ids import run_hash
 
 from .decodings import tuned_here
+from .kept import used
 from .reading import Reading
 from .scored import Seen
 
@@ -242,9 +243,7 @@ async def standings_of(read: Reading, sight: Seen) -> Standings:
     """Those of the question's workspace and profile, with all that its snapshot shows."""
     kept = read.services.stores.standings
     key = (read.tables.scores, read.actor.workspace, sight.identity)
-    found: Standings = kept.setdefault(key, Standings())
-    kept.move_to_end(key)
-    while len(kept) > _MOST:
-        kept.popitem(last=False)
+    kept.setdefault(key, Standings())
+    found: Standings = used(kept, key, _MOST)
     await found.refresh(read, sight)
     return found
