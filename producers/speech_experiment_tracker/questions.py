@@ -293,6 +293,38 @@ class Questions:
         }
         return significance(self.api(), [identity(each) for each in systems], as_of, **query)
 
+    def power(
+        self,
+        one: Evaluation | Run | UUID | str,
+        other: Evaluation | Run | UUID | str,
+        delta: float,
+        *,
+        test_set: str | None = None,
+        profile: str | None = None,
+        common: bool = False,
+        alpha: float = 0.05,
+        power: float = 0.8,
+        as_of: AsOf = None,
+    ) -> Row:
+        """How many utterances and speakers show a difference of rates, judged by two systems on one test set.
+
+        one, other  evaluations; or runs, each standing for its newest evaluation on `test_set`
+        delta       the difference to be seen, a fraction: 0.002 for 0.2 points
+        power       chance to see it; alpha: of a false claim
+
+        Raises TrackerError (status 409) where the references differ: it says how.
+        """
+        from .scores import power as asked
+
+        query = {
+            "test_set": test_set,
+            "profile": profile,
+            "common": common,
+            "alpha": alpha,
+            "power": power,
+        }
+        return asked(self.api(), [identity(one), identity(other)], delta, as_of, **query)
+
     def gate(
         self,
         candidate: Run | Evaluation | UUID | str,

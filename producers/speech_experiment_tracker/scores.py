@@ -87,6 +87,13 @@ def significance(api: ApiClient, systems: Sequence[str], as_of: AsOf, **query: A
     return answer
 
 
+def power(api: ApiClient, systems: Sequence[str], delta: float, as_of: AsOf, **query: Any) -> Row:
+    """What it takes to see a difference of rates, by a pilot of two systems."""
+    asked = {"system": list(systems), "delta": delta, **query, "as_of": sent(as_of)}
+    answer: Row = api.get("/api/v1/power", asked)
+    return answer
+
+
 def gate(api: ApiClient, candidate: str, against: str, as_of: AsOf, **query: Any) -> Row:
     """The checks of a release gate, and whether it is passed."""
     asked = {"candidate": candidate, "against": against, **query, "as_of": sent(as_of)}

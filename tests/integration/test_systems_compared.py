@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,42 @@ def test_systems_differ_or_tie_with_the_best(client: Client, stack: RunningStack
     assert "not shown to differ from the best, α = 0.05" in " ".join(told.stdout.split())
     for run in runs.values():
         run.finish()
+
+
+def test_two_systems_tell_how_much_data_a_difference_takes(
+    client: Client, stack: RunningStack, tmp_path: Path
+) -> None:
+    """Asked of the server, or of the same texts in files: the same."""
+    name = a_name()
+    ids = many(client, name, speakers=6)
+    references = {each: f"{SAID} {each[-1]}" for each in ids}
+    texts = {"one": references | {ids[0]: "no"}, "two": references | {ids[7]: "quick fox", ids[9]: "lazy"}}
+    runs = {system: client.start_run(f"{name}-{system}") for system in texts}
+    for system, run in runs.items():
+        run.log_evaluation(name, texts[system])
+        run.finish()
+        assert run.flush("queryable", timeout=60)
+    answer = client.power(runs["one"], runs["two"], 0.01, test_set=name)
+    assert (answer["pilot_utterances"], answer["pilot_speakers"]) == (len(ids), 6)
+    assert client.power(runs["one"], runs["two"], 0.02, test_set=name)["utterances_needed"] == pytest.approx(
+        answer["utterances_needed"] / 4, abs=1
+    )
+    with pytest.raises(TrackerError, match="fraction that is not zero") as refused:
+        client.power(runs["one"], runs["two"], 0.0, test_set=name)
+    assert refused.value.status == 400
+    for system, said in {"ref": references, **texts}.items():
+        lines = [f"{text} ({each.replace('-', '_')}-{each})" for each, text in said.items()]
+        (tmp_path / f"{system}.trn").write_text("\n".join(lines) + "\n")
+    server = {"SPEECH_TRACKER_URL": stack.url, "SPEECH_TRACKER_API_KEY": stack.key}
+    asked = ("power", "--delta", "1%", "--json")
+    on_server = speech_tracker(
+        *asked, "--pilot", f"{name}-one", "--pilot", f"{name}-two", "--on", name, **server
+    )
+    files = [str(tmp_path / f"{system}.trn") for system in ("one", "two", "ref")]
+    in_files = speech_tracker(*asked, "--pilot", files[0], "--pilot", files[1], "--ref", files[2])
+    found = json.loads(on_server.stdout)
+    assert found["speakers_needed"] == answer["speakers_needed"] > 1
+    assert json.loads(in_files.stdout)["utterances_needed"] == found["utterances_needed"]
 
 
 def test_seeds_of_one_configuration_are_replicates(client: Client, stack: RunningStack) -> None:

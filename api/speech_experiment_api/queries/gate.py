@@ -122,9 +122,9 @@ async def _question(read: Reading) -> partial[dict[str, Any]]:
         except Problem as problem:
             if problem.status != 409:
                 raise
-            told = problem.detail.replace("common=true", "--common (common=true)")
+            why = (problem.detail,)
             without.append(
-                Check(name, "", "not compared", None, None, rules.max_regress, None, None, 0.0, (told,))
+                Check(name, "", "not compared", None, None, rules.max_regress, None, None, 0.0, why)
             )
     if not named:
         only = sorted(set(sides[0]) - set(sides[1]))

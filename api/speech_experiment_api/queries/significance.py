@@ -29,7 +29,7 @@ from .packed import Scored
 from .reading import AS_OF, Reading
 from .scored import PROFILE, rate, seen
 from .segments import segments_of
-from .together import Places, places_in, scores_of, systems_of
+from .together import COMMON_ONLY, Places, places_in, scores_of, systems_of
 
 routes = Routes("significance")
 MAX_SYSTEMS = 20
@@ -248,9 +248,7 @@ def _of_seeds(parts: Sequence[Scored], seeds: Sequence[Seeds]) -> list[str]:
 def _warnings(found: Sequence[Compared], covered: Sequence[int], utterances: int) -> list[str]:
     said = [warning for each in found if each.certainty for warning in each.certainty.warnings]
     if min(covered) < utterances and len(set(covered)) > 1:
-        said.append(
-            "systems miss utterances that others have; compare the common utterances only with common=true"
-        )
+        said.append(f"systems miss utterances that others have; {COMMON_ONLY}")
     return list(dict.fromkeys(said))
 
 

@@ -20,6 +20,8 @@ from .scored import Seen
 from .sql import Binder
 
 Places = NDArray[np.int64]
+COMMON_ONLY = "compare the common utterances only with common=true (--common on the command line)"
+"""What to do where systems are not on the same utterances."""
 
 
 async def systems_of(read: Reading, sight: Seen, most: int) -> list[Scored]:
@@ -32,7 +34,8 @@ async def systems_of(read: Reading, sight: Seen, most: int) -> list[Scored]:
     parameters = read.request.query_params
     given = [identity(each, "system") for each in dict.fromkeys(parameters.getlist("system"))]
     if not 2 <= len(given) <= most:
-        raise bad_request(f"name 2 to {most} systems, got {len(given)}", "system")
+        several = "two" if most == 2 else f"2 to {most}"
+        raise bad_request(f"name {several} systems, got {len(given)}", "system")
     test_set = parameters.get("test_set")
     rows = [await _row(read, sight, each, test_set and plain(test_set)) for each in given]
     if len({row["id"] for row in rows}) < len(rows):
@@ -118,7 +121,7 @@ def _differ(parts: Sequence[Scored]) -> Problem:
         + ("with references of its own" if part.row["own"] else f"revision {part.row['number']}")
         for part in parts
     )
-    detail = f"the references differ: {told}; compare the common utterances only with common=true"
+    detail = f"the references differ: {told}; {COMMON_ONLY}"
     return Problem(409, "not_comparable", detail, field="system", extra={"differs": ["references"]})
 
 

@@ -10,6 +10,8 @@ import typer
 from ..errors import TrackerError
 from .output import console, pairs, print_json
 from .scored import need_scoring, rate_given
+from .server import connect
+from .significance import system_id
 
 app = typer.Typer(add_completion=False)
 
@@ -23,10 +25,23 @@ def power(
         str | None, typer.Option("--wer", help="The rate one expects, e.g. 5%; without a pilot.")
     ] = None,
     pilot: Annotated[
-        list[Path] | None,
-        typer.Option("--pilot", help="Hypotheses of two systems; give it twice, with --ref."),
+        list[str] | None,
+        typer.Option(
+            "--pilot",
+            help="Two systems; give it twice: files of hypotheses with --ref, or with --on runs by name or id, or evaluations.",
+        ),
     ] = None,
-    ref: Annotated[Path | None, typer.Option("--ref", help="References of the pilot.")] = None,
+    ref: Annotated[Path | None, typer.Option("--ref", help="References of the pilot's files.")] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", "-t", metavar="TEST_SET", help="The test set on which the server scored the pilot."
+        ),
+    ] = None,
+    common: Annotated[
+        bool,
+        typer.Option("--common", help="Only utterances that both have recognised, on the same reference."),
+    ] = False,
     seed_sd: Annotated[
         str | None,
         typer.Option("--seed-sd", help="Deviation of the rate over seeds, e.g. 0.1%: says how many seeds."),
@@ -45,8 +60,8 @@ def power(
 ) -> None:
     """How many utterances, speakers or seeds show a difference of error rates.
 
-    From a pilot (two systems on the same utterances) the spread is measured; without one it is assumed, and the
-    assumptions are printed.
+    From a pilot (two systems on the same utterances, in files or on the server) the spread is measured; without one it is
+    assumed, and the assumptions are printed.
 
     Examples:
 
@@ -54,12 +69,19 @@ def power(
 
       speech-tracker power --delta 0.2% --pilot old.trn --pilot new.trn --ref ref.trn
 
+      speech-tracker power --delta 0.2% --pilot baseline --pilot conformer_12l --on test-other
+
       speech-tracker power --delta 0.2% --seed-sd 0.1%
     """
-    need_scoring()
     wanted = rate_given(delta, "--delta")
     if sum(given is not None for given in (wer, seed_sd, pilot or None)) != 1:
         raise typer.BadParameter("give one of --wer, --pilot (twice) and --seed-sd", param_hint="--wer")
+    if pilot and len(pilot) != 2:
+        raise typer.BadParameter("give it twice, once for each of two systems", param_hint="--pilot")
+    if on is not None and (not pilot or ref):
+        raise typer.BadParameter("goes with --pilot alone: the server has the references", param_hint="--on")
+    if on is None:
+        need_scoring()
     try:
         if wer is not None:
             found = _assumed(
@@ -73,8 +95,10 @@ def power(
             )
         elif seed_sd is not None:
             found = _seeds(rate_given(seed_sd, "--seed-sd"), wanted, alpha, chance)
+        elif on is not None:
+            found = _on_server(pilot or [], on, profile, common, wanted, alpha, chance)
         else:
-            found = _measured(pilot or [], ref, profile, wanted, alpha, chance)
+            found = _measured([Path(each) for each in pilot or []], ref, profile, wanted, alpha, chance)
     except ValueError as error:
         raise TrackerError(str(error), "see speech-tracker power --help") from None
     found |= {"delta": wanted, "alpha": alpha, "power": chance}
@@ -128,31 +152,40 @@ def _seeds(sd: float, delta: float, alpha: float, chance: float) -> dict[str, An
 def _measured(
     pilot: list[Path], ref: Path | None, profile: str, delta: float, alpha: float, chance: float
 ) -> dict[str, Any]:
-    from speech_experiment_projections.scoring.report import speaker_sums
-    from speech_experiment_projections.scoring.significance import units_needed
+    from speech_experiment_projections.scoring.pilot import needed_by_pilot
 
     from ..plain.chosen import profile_of
     from ..plain.gating import sides_of_files
     from ..plain.scoring import Preparer
 
-    if len(pilot) != 2:
-        raise typer.BadParameter("give it twice: the hypotheses of two systems", param_hint="--pilot")
     sides = sides_of_files(pilot[0], pilot[1], ref, Preparer(profile_of(profile)))
     one, other = next(iter(sides.pairs.values()))
-    both = one.counted & other.counted
-    mine, yours = one.only(both), other.only(both)
-    found: dict[str, Any] = {
-        "utterances_needed": units_needed(
-            mine.errors, yours.errors, mine.words, delta, alpha=alpha, power=chance
-        ),
-        "pilot_utterances": len(mine.counted),
-    }
-    first, second = speaker_sums(mine), speaker_sums(yours)
-    if len(first) > 1:
-        errors, words = zip(*first.values(), strict=True)
-        others = [wrong for wrong, _ in second.values()]
-        found |= {
-            "speakers_needed": units_needed(errors, others, words, delta, alpha=alpha, power=chance),
-            "pilot_speakers": len(first),
-        }
+    found = needed_by_pilot(one, other, delta, alpha=alpha, power=chance)
+    return _needed(found.utterances, found.speakers, found.pilot_utterances, found.pilot_speakers)
+
+
+def _on_server(
+    pilot: list[str], on: str, profile: str, common: bool, delta: float, alpha: float, chance: float
+) -> dict[str, Any]:
+    with connect() as server:
+        answer = server.get(
+            "/power",
+            system=[system_id(server, each, None) for each in pilot],
+            test_set=on,
+            profile=profile,
+            common=str(common).lower(),
+            delta=delta,
+            alpha=alpha,
+            power=chance,
+        )
+    names = ("utterances_needed", "speakers_needed", "pilot_utterances", "pilot_speakers")
+    return _needed(*(answer[name] for name in names))
+
+
+def _needed(
+    utterances: int, speakers: int | None, pilot_utterances: int, pilot_speakers: int
+) -> dict[str, Any]:
+    found = {"utterances_needed": utterances, "pilot_utterances": pilot_utterances}
+    if speakers is not None:
+        found |= {"speakers_needed": speakers, "pilot_speakers": pilot_speakers}
     return found
