@@ -70,6 +70,7 @@ FIGURES = {
         Figure("rescore_english", "the same with Whisper's English normaliser, cold", "s", 90),
         Figure("rescore_english_warm", "the same, by a profile whose normaliser knows the words", "s", 90),
         Figure("score_board", "board of 10,000 runs × 10 sets over HTTP, p50", "ms", 50),
+        Figure("replicates", "the same board by configurations over 4 seeds, p50", "ms", 1_000),
         Figure("breakdown", "100,000 utterances by speaker and condition over HTTP, p50", "ms", 50),
         Figure("flips", "flips between two systems on 100,000 utterances over HTTP, p50", "ms", 100),
         Figure(

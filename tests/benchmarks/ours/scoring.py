@@ -23,6 +23,8 @@ from tests.benchmarks.web import Connection, HttpError
 UTTERANCES = 100_000
 SYSTEMS = 10
 BOARD_RUNS, BOARD_SETS = 10_000, 10
+SEEDS = 4
+"""Runs of each configuration of the board."""
 DRAWS = 10_000
 TURNS = 30
 BASIC, ENGLISH, AGAIN = "basic-present", "whisper-english", "whisper-english-present"
@@ -121,7 +123,8 @@ def board(stack: Stack, runs: int) -> dict[str, float]:
             results = [
                 (name, speech.heard(references, 0.2, 10 * number + place)) for place, name in enumerate(names)
             ]
-            yield from speech.evaluated(f"run-{number}", results)[1]
+            config = {"model": number // SEEDS, "seed": number % SEEDS}
+            yield from speech.evaluated(f"run-{number}", results, config)[1]
 
     start = time.monotonic()
     post(stack, records())
@@ -129,7 +132,11 @@ def board(stack: Stack, runs: int) -> dict[str, float]:
     wait_for_scores(connection, names[-1], "basic-wer", runs, len(references))
     seconds = time.monotonic() - start
     question = [("test_set", name) for name in names]
-    return {"score_board": _asked(connection, "/api/v1/scores", question), "score_board_seed": seconds}
+    return {
+        "score_board": _asked(connection, "/api/v1/scores", question),
+        "replicates": _asked(connection, "/api/v1/replicates", question),
+        "score_board_seed": seconds,
+    }
 
 
 def post(stack: Stack, records: Iterable[bytes]) -> None:

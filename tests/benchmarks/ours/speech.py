@@ -15,8 +15,9 @@ from speech_experiment_schemas.evaluations import (
     hypotheses_digest,
 )
 from speech_experiment_schemas.ids import experiment_id, test_set_id, uuid7
+from speech_experiment_schemas.limits import Tree
 from speech_experiment_schemas.producers import ProducerOpened
-from speech_experiment_schemas.runs import RunFinished, RunStarted
+from speech_experiment_schemas.runs import RunConfigured, RunFinished, RunStarted
 from speech_experiment_schemas.test_sets import (
     TestSetRegistered,
     TestSetRevised,
@@ -85,14 +86,17 @@ def registered(name: str, references: Sequence[str]) -> list[bytes]:
     ]
 
 
-def evaluated(name: str, results: Sequence[tuple[str, Sequence[str]]]) -> tuple[list[UUID], list[bytes]]:
+def evaluated(
+    name: str, results: Sequence[tuple[str, Sequence[str]]], config: Tree | None = None
+) -> tuple[list[UUID], list[bytes]]:
     """(evaluations, events) of one finished run on several sets: (set, hypotheses) of each."""
     run, producer = uuid7(), uuid7()
     runs, sealer = Sealer(producer, "runs"), Sealer(producer, "evaluations")
     experiment = experiment_id("default", EXPERIMENT)
     opened = ProducerOpened(client="benchmark")
     begun = RunStarted(experiment=experiment, experiment_name=EXPERIMENT, name=name)
-    records = [runs.seal(payload, ("run", run)) for payload in (opened, begun, RunFinished())]
+    told = (opened, begun, RunConfigured(config=config or {}), RunFinished())
+    records = [runs.seal(payload, ("run", run)) for payload in told]
     records.append(sealer.seal(opened, ("run", run)))
     ids = []
     for test_set, hypotheses in results:
