@@ -94,7 +94,7 @@ def page(folder: Path, quick: bool) -> dict[str, float]:
     with server(_command(folder, port), port, folder):
         url = f"http://127.0.0.1:{port}"
         path = f"/data/plugin/scalars/scalars?run=run-{DRAWN - 1:02}&tag=train_loss"
-        wait_for(url, path, 90)
+        wait_for(url, path, 600)  # it reads 20 runs of 100,000 points one after the other
         _wait_for_all(Connection(url), path, 1_000)
         figures = first_view(
             url,
