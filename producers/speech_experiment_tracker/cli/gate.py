@@ -201,9 +201,8 @@ def _sides(
 
 
 def _print(checks: Sequence[Mapping[str, Any]], *, good: bool) -> None:
-    made = table(
-        "set", "group", "verdict", "reference", "candidate", "difference", "p", "coverage", right=range(3, 8)
-    )
+    heads = ("set", "group", "verdict", "% old → new", "difference", "p", "covered")
+    made = table(*heads, right=range(3, len(heads)))
     made.columns[2].no_wrap = True
     for each in checks:
         change, interval = each["difference"], each["interval"]
@@ -212,8 +211,7 @@ def _print(checks: Sequence[Mapping[str, Any]], *, good: bool) -> None:
             escape(each["set"]),
             escape(each["group"] or "") or "[dim]all[/dim]",
             f"[{colour}]{each['verdict']}[/{colour}]",
-            percent(each["reference_rate"]),
-            percent(each["rate"]),
+            f"{percent(each['reference_rate'])} → {percent(each['rate'])}",
             f"{100 * change:+.2f} [dim]{100 * interval[0]:+.2f} … {100 * interval[1]:+.2f}[/dim]"
             if interval
             else MISSING,

@@ -96,11 +96,11 @@ def _sets_of(root: Path, folder: Path, items: list[_Item]) -> _Sets:
     if not references:
         both = [item for item in others if _BOTH & {*item.path.suffixes}]
         if both:
-            yield place.name, None, [(item.stem, item.path) for item in both]
+            yield place.resolve().name, None, [(item.stem, item.path) for item in both]
         return
     if set(references) == {""}:
         above = place.relative_to(root).parent.as_posix() if place != root else "."
-        yield place.name, references[""], [(_system(item.stem, above), item.path) for item in others]
+        yield place.resolve().name, references[""], [(_system(item.stem, above), item.path) for item in others]
         return
     for name, reference in references.items():
         mine = [

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from speech_experiment_projections.scoring.alignment import Step, TooLongError
+from speech_experiment_projections.scoring.networks import parse
 from speech_experiment_projections.scoring.profiles import NotScoredError, Profile
 from speech_experiment_projections.scoring.report import Scores
 
@@ -66,7 +67,7 @@ def score_set(
     if any(".stm" in path.suffixes for path in found.references):
         return _score_timed(found, prepare.profile, told)
     references = _references(found, form, encoding)
-    scored = SetScores(found.name, references, {}, [])
+    scored = SetScores(found.name, references, {}, _unread_choices(references, prepare.profile))
     for system, path in found.systems.items():
         matched = match(references, read(path, "hypothesis", format=form, encoding=encoding), str(path))
         scored.scores[system] = score_texts(prepare, references, matched.hypotheses, str(path))
@@ -130,6 +131,21 @@ def _references(found: FoundSet, form: Format | None, encoding: str) -> list[Utt
     for path in paths[1:]:
         _same(first, read(path, format=form, encoding=encoding), path)
     return first
+
+
+def _unread_choices(references: Sequence[Utterance], profile: Profile) -> list[str]:
+    """A note where references hold alternatives that the profile takes for words."""
+    if profile.alternations:
+        return []
+    holding = [
+        each for each in references if any(not isinstance(piece, str) for piece in parse(each.reference or ""))
+    ]
+    if not holding:
+        return []
+    return [
+        f"{holding[0].place}: {len(holding)} of {len(references)} references hold choices such as {{ a / b }}, which the "
+        f"profile {profile.name!r} scores as words; with --profile {TIMED_PROFILE} whichever costs least counts"
+    ]
 
 
 def _same(first: Sequence[Utterance], others: Sequence[Utterance], path: Path) -> None:
