@@ -1,6 +1,6 @@
 /** A question to the server, asked again when it changes; the answer before stays until the next is there. */
 import { createContext } from "preact";
-import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem } from "./api";
 import { shownMoment } from "./route";
 
@@ -32,7 +32,8 @@ export function useAnswer<T>(base: string | null, query: Query = {}, { present =
   const asked = useRef(whole);
   asked.current = whole;
   const question = base === null ? null : base + JSON.stringify(whole);
-  useEffect(() => {
+  // Asked before what is there is painted once more, which takes a frame and a chart or two.
+  useLayoutEffect(() => {
     if (base === null) return;
     const abort = new AbortController();
     get<T>(base, asked.current, abort.signal).then(

@@ -46,6 +46,7 @@ export function Chart(props: Props) {
   const { lines, axis, log, height, zoom } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const drawnNow = useRef<readonly ChartLine[] | null>(null);
   const latest = useRef(props);
   latest.current = props;
   const [hover, setHover] = useState<Hover | null>(null);
@@ -59,6 +60,7 @@ export function Chart(props: Props) {
     const element = box.current!;
     const made = new uPlot(options(element, drawn, latest, setHover), aligned(drawn) as uPlot.AlignedData, element);
     plot.current = made;
+    drawnNow.current = lines;
     SYNC.sub(made);
     rescale(made, latest.current.zoom);
     const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: latest.current.height }));
@@ -74,7 +76,8 @@ export function Chart(props: Props) {
   useLayoutEffect(() => {
     const made = plot.current;
     if (!made) return;
-    made.setData(aligned(drawn) as uPlot.AlignedData, false);
+    if (drawnNow.current !== lines) made.setData(aligned(drawn) as uPlot.AlignedData, false);
+    drawnNow.current = lines;
     rescale(made, zoom);
   }, [lines, zoom?.[0], zoom?.[1]]);
   useLayoutEffect(() => plot.current?.setSize({ width: box.current!.clientWidth, height }), [height]);
