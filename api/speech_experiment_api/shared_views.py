@@ -42,6 +42,7 @@ _RUN = frozenset(
         "/runs/{id}/artifacts",
         "/runs/{id}/delivery",
         "/evaluations",
+        "/measurements",
         "/curves",
         "/live",
         _CONTENT,
@@ -49,6 +50,7 @@ _RUN = frozenset(
 )
 _RUNS = frozenset({"/runs", "/curves", "/live", "/runs/{id}/delivery"})
 _BOARD = frozenset({"/scores", "/leaderboard"})
+_MEASURED = frozenset({"/measurements", "/measurements/comparison"})
 _BESIDE_BOARD = frozenset({"/significance", "/breakdown"})
 """Of evaluations whose ids the board has told."""
 _EVALUATION = frozenset(
@@ -89,7 +91,7 @@ def _of_runs(parts: list[str], query: Mapping[str, str]) -> View:
 
 
 def _of_leaderboard(parts: list[str], query: Mapping[str, str]) -> View:
-    return View(_BOARD | _BESIDE_BOARD, filter=query.get("filter", ""))
+    return View(_BOARD | _MEASURED | _BESIDE_BOARD, filter=query.get("filter", ""))
 
 
 def _of_evaluation(parts: list[str], query: Mapping[str, str]) -> View:
@@ -212,9 +214,10 @@ def _names_only_its_own(request: Request, route: str, view: View) -> bool:
         evaluations.append(request.path_params["id"])
     if route == _REPORT:
         return (request.path_params["id"].lower(), given.get("revision")) == (view.report, view.revision)
-    if route in ("/live", "/evaluations") and not runs:
+    by_filter = ("/runs", *_BOARD) if view.filter is None else ("/runs", *_BOARD, *_MEASURED)
+    if route in ("/live", "/evaluations", *_MEASURED) and route not in by_filter and not runs:
         return False
-    if route in ("/runs", *_BOARD) and not _asks_for_its_own(given.get("filter", ""), view):
+    if route in by_filter and not _asks_for_its_own(given.get("filter", ""), view):
         return False
     if view.filter is not None:
         return True

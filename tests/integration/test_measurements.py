@@ -54,6 +54,10 @@ def test_systems_are_compared_by_their_newest_measurement(client: Client) -> Non
     against = board["measurements"][1]["against_best"]
     assert (against["difference"], against["parts"]) == (pytest.approx(4 / 15), 2)
     assert against["improvement"] < 0.5
+    only = ask(client, "", test_set=name, filter=f"id = '{poor.id}'")["measurements"]
+    assert [row["run_id"] for row in only] == [str(poor.id)]
+    with pytest.raises(TrackerError, match="nonsense"):
+        ask(client, "/comparison", task="diarization", test_set=name, filter="nonsense = 1")
     then = ask(client, "/comparison", task="diarization", test_set=name, as_of=before)
     assert {row["values"]["der"] for row in then["measurements"]} == {5 / 15}
     for run in (poor, good):

@@ -24,11 +24,13 @@ from ..problems import Problem, bad_request
 from ..routing import Param, Routes
 from .calculators import answered
 from .directions import higher_is_better
-from .needs import Needs
-from .reading import AS_OF, Reading, reading
+from .needs import needs_of
+from .plans import Planner
+from .reading import Reading, filter_problem, reading
+from .runs import FILTER_PARAMS, question_of
 from .scored import known
 from .sql import Binder
-from .visibility import visible
+from .syntax import FilterError
 
 routes = Routes("measurements")
 MAX_ROWS, DEFAULT_ROWS = 1_000, 100
@@ -117,8 +119,8 @@ class MeasurementComparison(msgspec.Struct):
         _TASK,
         _TEST_SET,
         _DEFINITION,
+        *FILTER_PARAMS,
         Param("limit", f"rows, up to {MAX_ROWS} (default {DEFAULT_ROWS})", int),
-        AS_OF,
     ],
 )
 async def measurements(request: Request) -> Response:
@@ -135,7 +137,7 @@ async def measurements(request: Request) -> Response:
     "/api/v1/measurements/comparison",
     access="viewer",
     response=MeasurementComparison,
-    params=[_TASK, _TEST_SET, _DEFINITION, AS_OF],
+    params=[_TASK, _TEST_SET, _DEFINITION, *FILTER_PARAMS],
 )
 async def comparison(request: Request) -> Response:
     """Systems by their newest measurements on one set; 409 where these do not mean the same."""
@@ -227,15 +229,19 @@ def _refuse_mixtures(found: Sequence[Mapping[str, Any]]) -> None:
 
 
 async def _rows(read: Reading, select: str) -> list[dict[str, Any]]:
-    await read.world.fields(Needs())
     bind = Binder()
-    sql = f"with found as ({_found(read, bind)}) {select}"
+    try:
+        await read.world.fields(needs_of(question_of(read).query))
+        sql = f"with found as ({_found(read, bind)}) {select}"
+    except FilterError as error:
+        raise filter_problem(error, "filter") from None
     return [_row(dict(row)) for row in await read.fetch(sql, *bind.values)]
 
 
 def _found(read: Reading, bind: Binder) -> str:
     asked = read.request.query_params
-    conditions = [known(read, bind, "m"), visible(read.tables, bind, read.scope)]
+    taken = Planner(read.tables, question_of(read)).conditions(bind, probing=False)
+    conditions = [known(read, bind, "m"), taken]
     if run := asked.get("run"):
         conditions.append(f"m.run_id = {bind(identity(run, 'run', 'id of a run'), 'uuid')}")
     if task := asked.get("task"):

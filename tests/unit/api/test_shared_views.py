@@ -48,6 +48,9 @@ def test_a_run_is_shown_and_no_other() -> None:
     assert asked(view, "/live", {"run": RUN}) is not None
     assert asked(view, "/live") is None
     assert asked(view, "/evaluations") is None
+    assert asked(view, "/measurements", {"run": RUN}) is not None
+    assert asked(view, "/measurements", {"run": OTHER}) is None
+    assert asked(view, "/measurements") is None
     assert asked(view, "/runs") is None
     assert asked(view, "/runs", {"filter": f"id in ('{RUN}')", "fields": "resumes"}) is not None
     assert asked(view, "/runs", {"filter": f"id in ('{OTHER}')"}) is None
@@ -63,6 +66,9 @@ def test_a_table_is_held_to_its_filter() -> None:
         asked(view, "/significance", {"system": RUN, "against": "best"}) is not None
     )  # an id that the board told
     assert asked(view, "/flips", {"a": RUN, "b": OTHER}) is None
+    assert asked(view, "/measurements", {"filter": "task = 'asr'"}) is not None
+    assert asked(view, "/measurements", {"run": RUN}) is None
+    assert asked(view, "/measurements/comparison", {"task": "diarization", "test_set": "x"}) is None
     runs = "/runs?filter=task+%3D+%27asr%27&shown=x"
     assert asked(runs, "/runs", {"filter": "task = 'asr'"}) is not None
     assert asked(runs, "/runs", {"filter": f"id in ('{RUN}')"}) is not None

@@ -88,7 +88,7 @@ export function isConfusion({ reference, hypothesis }: Confusion): boolean {
   return reference !== null || hypothesis !== null;
 }
 
-/** beam=10, lm=0.5 */
-export function decodingText(evaluation: Evaluation): string {
-  return Object.entries(evaluation.decoding).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+/** beam=10,lm=0.5, as the server writes it for systems. */
+export function decodingOf({ decoding }: { decoding: Record<string, unknown> }): string {
+  return Object.entries(decoding).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(",");
 }

@@ -10,6 +10,7 @@ import { groupsOf, spreadText, within } from "./groups";
 import { coordinates } from "./parallel";
 import { address, joined, list } from "./route";
 import { bestOf, differences, evidence, orderedSystems, shareText, type Cell, type ScoredSet, type System } from "./scores";
+import { titleOf } from "./title";
 
 describe("addresses", () => {
   it("leave out what is empty", () => {
@@ -258,5 +259,12 @@ describe("parallel coordinates", () => {
   it("move a column to the place of another", () => {
     expect(moved(["a", "b", "c"], "c", "a")).toEqual(["c", "a", "b"]);
     expect(moved(["a", "b", "c"], "a", "c")).toEqual(["b", "c", "a"]);
+  });
+});
+
+describe("titles", () => {
+  it("have what is known, the narrowest first", () => {
+    expect(titleOf(["conformer", "Charts", null])).toBe("conformer · Charts · Speech experiments");
+    expect(titleOf([undefined, ""])).toBe("Speech experiments");
   });
 });

@@ -1,5 +1,5 @@
 /** Which systems really differ on a set, as the API tells it, and how people are told. */
-import { plain } from "./format";
+import { plain, settings } from "./format";
 import { rate } from "./sheets";
 import { rateName, type System } from "./scores";
 import type { Evaluation } from "./evaluations";
@@ -93,7 +93,7 @@ export function pText(p: number | null | undefined, draws = 0): string {
 }
 
 export function nameOf(system: Pick<ComparedSystem, "run" | "decoding">): string {
-  return [system.run, system.decoding].filter(Boolean).join(" ");
+  return [system.run, settings(system.decoding)].filter(Boolean).join(" ");
 }
 
 export function significanceSheet(found: Significance): Sheet {

@@ -4,6 +4,7 @@ import type { RunPage } from "../logic/api";
 import type { Alignment } from "../logic/alignment";
 import { Position, useAnswer, usePosition } from "../logic/asking";
 import { column, parseOrder, USUAL } from "../logic/columns";
+import { settings } from "../logic/format";
 import { limitOf, listed, type PanelForm } from "../logic/panel_form";
 import { useRefreshed } from "../logic/refreshed";
 import { marked, positionText, tableText } from "../logic/reports";
@@ -112,7 +113,7 @@ function ScoredPanel({ form, told }: PanelProps) {
           <tbody>{ordered(board).map((system) => (
             <tr key={systemKey(system)}>
               <th scope="row"><a href={address(`/runs/${system.run_id}`, { as_of: position })}>{system.run}</a></th>
-              <td class="quiet settings">{system.decoding}</td>
+              <td class="quiet settings" title={system.decoding}>{settings(system.decoding)}</td>
               {board.test_sets.map((set) => <Score key={set.test_set} {...{ system, set, board }} best={bestOf(board, set.test_set)} />)}
               {several && <td class="number">{rateText(system.macro_over_sets)}</td>}
             </tr>

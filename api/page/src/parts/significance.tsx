@@ -1,5 +1,5 @@
 import { useAnswer } from "../logic/asking";
-import { plain } from "../logic/format";
+import { plain, settings } from "../logic/format";
 import { address, ask } from "../logic/route";
 import { counted, intervalText, profileOf, rateName, rateText, shareText } from "../logic/scores";
 import { MOST_TESTED, nameOf, points, pText, ranked, significanceSheet, verdictOf, type ComparedSystem, type Significance } from "../logic/significance";
@@ -93,7 +93,7 @@ function Row({ each, found, base, seeds }: RowProps) {
   const profile = profileOf(found);
   return (
     <tr class={each === base ? "lit" : ""}>
-      <th scope="row"><a href={address(`/evaluations/${each.evaluation}`, { profile })}>{each.run}</a>{each.decoding && <div class="quiet settings">{each.decoding}</div>}</th>
+      <th scope="row"><a href={address(`/evaluations/${each.evaluation}`, { profile })}>{each.run}</a>{each.decoding && <div class="quiet settings" title={each.decoding}>{settings(each.decoding)}</div>}</th>
       <td class={`number${each.best ? " best" : ""}`} title={`${plain(each.covered)} of ${counted(found.utterances, "utterance")} recognised`}>
         {rateText(each.rate)}<div class="below quiet">{intervalText(each.interval)}</div>
         {each.differs.includes("coverage") && <div class="why">{shareText(each.coverage)} covered</div>}

@@ -1,7 +1,7 @@
 import { number, type Numeric } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import type { Sheet, SheetCell } from "../logic/exports";
-import { metric as shown } from "../logic/format";
+import { metric as shown, settings } from "../logic/format";
 import { address, ask } from "../logic/route";
 import { ExportMenu } from "../parts/export_menu";
 import { FirstSteps, Notice } from "../parts/notice";
@@ -49,7 +49,7 @@ export function LoggedBoard({ query }: { query: URLSearchParams }) {
                 <tr key={row.run_id + row.decoding}>
                   <td class="number quiet">{place + 1}</td>
                   <td><a href={address(`/runs/${row.run_id}/test-sets`)}>{row.run}</a> <span class="quiet">{row.experiment}</span></td>
-                  <td class="quiet settings">{row.decoding}</td>
+                  <td class="quiet settings" title={row.decoding}>{settings(row.decoding)}</td>
                   {found.test_sets.map((set) => (
                     <td class={`number${isBest(found, set, row.values[set]) ? " best" : ""}`} key={set}>{shown(name, row.values[set]) || "–"}</td>
                   ))}

@@ -134,7 +134,7 @@ function Heat({ found, matrix, dimensions, board, query }: HeatProps) {
   const first = comparedWith(found, matrix);
   const rows = found.rows.slice(0, MOST_LINES);
   const columns = found.columns.slice(0, MOST_LINES);
-  const title = [system.run, system.decoding].filter(Boolean).join(" ");
+  const title = [system.run, settings(system.decoding)].filter(Boolean).join(" ");
   const opened = list(query.get("cell"));
   const own = JSON.stringify([systemKey(system), slice]);
   const at = opened[0] === own ? matrix.cells.get(cellKey(opened[1] ?? "", opened[2] ?? "")) : undefined;
@@ -162,7 +162,7 @@ function Heat({ found, matrix, dimensions, board, query }: HeatProps) {
         </table>
       </div>
       {(found.rows.length > rows.length || found.columns.length > columns.length) && <p class="quiet">{rows.length} of {found.rows.length} rows and {columns.length} of {found.columns.length} columns; the export has all.</p>}
-      {first && <p class="quiet">Below each rate: to {first.system.run} {first.system.decoding}, in points.</p>}
+      {first && <p class="quiet">Below each rate: to {first.system.run} {settings(first.system.decoding)}, in points.</p>}
       {at && <SharesOf cell={at} title={`${opened[1] || "unknown"}, ${opened[2] || "unknown"}`} conditions={conditionsOf(dimensions, [opened[1] ?? "", opened[2] ?? "", slice ?? ""])} board={board} />}
     </section>
   );

@@ -147,7 +147,7 @@ function Nothing({ filter }: { filter: string }) {
       <pre tabIndex={0}><code>{`client.register_test_set("my-test-set", rows, language="en")   # rows: id, reference, speaker, …
 with run.log_evaluation("my-test-set") as evaluation:
     evaluation.log(utterance_id, hypothesis)`}</code></pre>
-      <p>Error rates that runs logged as numbers are under <a href={address("/leaderboard", { board: "logged" })}>Any metric</a>.</p>
+      <p>Error rates that runs logged as numbers are under <a href={address("/leaderboard", { board: "logged" })}>Any metric</a>, diarization, verification and the like under <a href={address("/leaderboard", { board: "measured" })}>Other tasks</a>.</p>
     </section>
   );
 }

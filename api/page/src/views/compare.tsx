@@ -1,4 +1,5 @@
 import { address, list } from "../logic/route";
+import { useTitle } from "../logic/title";
 import { CompareEvaluations } from "./compare_evaluations";
 import { CompareRuns } from "./compare_runs";
 import type { ViewProps } from ".";
@@ -8,6 +9,7 @@ export function Compare({ route }: ViewProps) {
   const { query } = route;
   const evaluations = list(query.get("evaluations"));
   const runs = list(query.get("runs"));
+  useTitle("Compare");
   if (evaluations.length > 1) return <CompareEvaluations ids={evaluations} query={query} />;
   if (runs.length > 1) return <CompareRuns ids={runs} query={query} />;
   return (

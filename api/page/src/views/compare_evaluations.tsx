@@ -1,7 +1,7 @@
 import { useAnswer, useAnswers } from "../logic/asking";
-import { decodingText, type OneEvaluation } from "../logic/evaluations";
+import { decodingOf, type OneEvaluation } from "../logic/evaluations";
 import type { Sheet } from "../logic/exports";
-import { plain } from "../logic/format";
+import { plain, settings } from "../logic/format";
 import { address, ask } from "../logic/route";
 import { counted, profileOf, rateName, rateText, shareText, unitName } from "../logic/scores";
 import { rate, share } from "../logic/sheets";
@@ -79,7 +79,7 @@ function namesOf(found: readonly OneEvaluation[]): Map<string, string> {
   const runs = found.map((each) => each.evaluation.run);
   return new Map(found.map(({ evaluation }) => {
     const alone = runs.filter((each) => each === evaluation.run).length === 1;
-    return [evaluation.id, alone ? evaluation.run : `${evaluation.run} ${decodingText(evaluation) || evaluation.name || evaluation.id.slice(-6)}`];
+    return [evaluation.id, alone ? evaluation.run : `${evaluation.run} ${settings(decodingOf(evaluation)) || evaluation.name || evaluation.id.slice(-6)}`];
   }));
 }
 
@@ -97,7 +97,7 @@ function Summary({ found, names, a, b }: { found: readonly OneEvaluation[]; name
               <td key={side}><input type="radio" name={side} aria-label={`${side.toUpperCase()}: ${names.get(evaluation.id)}`} checked={(side === "a" ? a : b) === evaluation.id} onChange={() => ask({ [side]: evaluation.id, utterance: null })} /></td>
             ))}
             <td><a href={address(`/evaluations/${evaluation.id}`, { profile: profileOf(rest) })}>{evaluation.run}</a></td>
-            <td class="quiet settings">{decodingText(evaluation)}</td>
+            <td class="quiet settings" title={decodingOf(evaluation)}>{settings(decodingOf(evaluation))}</td>
             <td class="number"><b>{rateText(evaluation.score?.rate)}</b></td>
             <td class="number">{counted(evaluation.score?.errors ?? null, "error")} in {counted(evaluation.score?.tokens ?? null, unitName(unit))}</td>
             {(["substitutions", "deletions", "insertions"] as const).map((kind) => <td class="number" key={kind}>{evaluation.score?.[kind] ?? "–"}</td>)}
@@ -118,7 +118,7 @@ function sheetOf(found: readonly OneEvaluation[]): Sheet {
     vector: found[0]!.vector,
     columns: [{ title: "System" }, { title: "Decoding" }, ...numbers.map((title) => ({ title, numeric: true })), { title: "References" }],
     rows: found.map(({ evaluation: { score, ...evaluation } }) => [
-      evaluation.run, decodingText({ ...evaluation, score }), rate(score?.rate), score?.errors ?? null, score?.tokens ?? null, score?.substitutions ?? null,
+      evaluation.run, decodingOf(evaluation), rate(score?.rate), score?.errors ?? null, score?.tokens ?? null, score?.substitutions ?? null,
       score?.deletions ?? null, score?.insertions ?? null, share(score?.coverage), evaluation.revision ? `revision ${evaluation.revision}` : "own",
     ]),
   };

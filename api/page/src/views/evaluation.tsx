@@ -1,10 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { mayEdit } from "../logic/api";
 import { useAnswer } from "../logic/asking";
-import { decodingText, type Evaluation, type OneEvaluation, type Score } from "../logic/evaluations";
-import { moment, plain } from "../logic/format";
+import { decodingOf, type Evaluation, type OneEvaluation, type Score } from "../logic/evaluations";
+import { moment, plain, settings } from "../logic/format";
 import { address, shownMoment } from "../logic/route";
 import { counted, rateName, rateText, shareText, unitName } from "../logic/scores";
+import { useTitle } from "../logic/title";
 import type { Corrected } from "../parts/correction";
 import { Empty, Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
@@ -18,6 +19,7 @@ export function EvaluationView({ route, me }: ViewProps) {
   const id = route.parts[1] ?? "";
   const profile = route.query.get("profile");
   const { answer, problem, again } = useAnswer<OneEvaluation>(`/evaluations/${encodeURIComponent(id)}`, { profile });
+  useTitle(answer && `${answer.evaluation.run} on ${answer.evaluation.test_set ?? "a set without a name"}`);
   const [corrected, setCorrected] = useState<(Corrected & { rate: number | null }) | null>(null);
   const waiting = corrected !== null && !!answer && (answer.evaluation.revision ?? 0) <= corrected.revision;
   useEffect(() => {
@@ -64,7 +66,7 @@ function outcome({ utterance, rate, revision, scored }: Corrected & { rate: numb
 
 function about(evaluation: Evaluation): string[] {
   return [
-    evaluation.name ?? "", decodingText(evaluation), evaluation.checkpoint ?? "", evaluation.language ?? "",
+    evaluation.name ?? "", settings(decodingOf(evaluation)), evaluation.checkpoint ?? "", evaluation.language ?? "",
     evaluation.revision ? `revision ${evaluation.revision} of the set` : evaluation.registered ? "" : "references of its own",
     evaluation.state === "complete" ? "" : evaluation.state, moment(evaluation.started_at),
   ].filter(Boolean);

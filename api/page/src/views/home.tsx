@@ -3,6 +3,7 @@ import { useAnswer } from "../logic/asking";
 import { quoted } from "../logic/columns";
 import { ago, duration } from "../logic/format";
 import { address } from "../logic/route";
+import { useTitle } from "../logic/title";
 import { Facets, useFacets } from "../parts/facets";
 import { Empty, FirstSteps, Notice, Status } from "../parts/notice";
 import type { ViewProps } from ".";
@@ -27,6 +28,7 @@ export function Home({ route: { query } }: ViewProps) {
   const running = useAnswer<RunPage>("/runs", { filter: "status = 'running'", limit: 8, fields: SHOWN });
   const failed = useAnswer<RunPage>("/runs", { filter: FAILED, limit: 8, fields: SHOWN });
   const task = query.get("task");
+  useTitle(task);
   const facets = useFacets();
   const newest = useAnswer<RunPage>("/runs", { limit: 8, fields: SHOWN });
   if (experiments.problem) return <Notice problem={experiments.problem} again={experiments.again} />;

@@ -1,18 +1,22 @@
 import { address } from "../logic/route";
+import { useTitle } from "../logic/title";
 import type { ViewProps } from ".";
 import { LoggedBoard } from "./board_logged";
 import { MatrixBoard } from "./board_matrices";
+import { MeasuredBoard } from "./board_measured";
 import { ScoredBoard } from "./board_scored";
 
 const BOARDS = [
   ["scored", "Scores"],
   ["matrices", "Matrices"],
   ["logged", "Any metric"],
+  ["measured", "Other tasks"],
 ] as const;
 
 /** Systems on test sets, the best first: by the server's scores, or by any metric of a result. */
 export function Leaderboard({ route }: ViewProps) {
   const { query } = route;
+  useTitle(query.get("filter"), "Leaderboard");
   const board = query.get("board") ?? (query.has("metric") ? "logged" : "scored");
   return (
     <div class="home wide">
@@ -24,6 +28,7 @@ export function Leaderboard({ route }: ViewProps) {
       </nav>
       {board === "logged" && <LoggedBoard query={query} />}
       {board === "matrices" && <MatrixBoard query={query} />}
+      {board === "measured" && <MeasuredBoard query={query} />}
       {board === "scored" && <ScoredBoard query={query} />}
     </div>
   );

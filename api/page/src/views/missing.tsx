@@ -1,6 +1,8 @@
 import { address } from "../logic/route";
+import { useTitle } from "../logic/title";
 
 export function Missing() {
+  useTitle();
   return (
     <div class="empty">
       <h1>There is no such view</h1>

@@ -1,3 +1,4 @@
+import { useTitle } from "../logic/title";
 import { PresentAlone } from "../parts/notice";
 import { Tabs } from "../parts/tabs";
 import { Delivery } from "./operations_delivery";
@@ -17,6 +18,7 @@ const FOR_ADMINS = ["keys", "letters"];
 /** How the server is doing, what has not arrived, who may do what, and what could not be applied. */
 export function Operations({ route: { query }, me }: ViewProps) {
   const part = query.get("part");
+  useTitle(part && PARTS.find(([name]) => name === part)?.[1], "Operations");
   const admin = me.role === "admin";
   return (
     <div class="home">

@@ -8,6 +8,7 @@ import { panelsIn } from "../logic/report_body";
 import { positionNow, positionText, type Report } from "../logic/reports";
 import { address, askBeforeLeaving, go } from "../logic/route";
 import { useSettled } from "../logic/settled";
+import { useTitle } from "../logic/title";
 import { Notice } from "../parts/notice";
 import { ReportText } from "../parts/report_text";
 
@@ -53,6 +54,7 @@ function Editor({ id, saved, moments: dated, me }: Props) {
   latest.current = draft;
   const settle = useSettled(setShown, SHOWN_AFTER_MS);
   const changed = differs(draft, saved);
+  useTitle(draft.title.trim() || "New report", "being written");
 
   const change = (next: Partial<Draft>) => {
     const now = { ...latest.current, ...next };

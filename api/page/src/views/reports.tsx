@@ -3,6 +3,7 @@ import { useAnswer } from "../logic/asking";
 import { ago } from "../logic/format";
 import { saverOf, type ReportHead } from "../logic/reports";
 import { address, shownMoment } from "../logic/route";
+import { useTitle } from "../logic/title";
 import { Notice } from "../parts/notice";
 import type { ViewProps } from ".";
 import { ReportView } from "./report";
@@ -25,6 +26,7 @@ export function Reports(props: ViewProps) {
 }
 
 function ReportList({ me }: ViewProps) {
+  useTitle("Reports");
   const { answer, problem, again } = useAnswer<List>("/reports", { limit: MOST });
   if (problem) return <Notice problem={problem} again={again} />;
   if (!answer) return null;

@@ -5,6 +5,7 @@ import { colourOf } from "../logic/colours";
 import { ago, duration, moment } from "../logic/format";
 import { useLive } from "../logic/live";
 import { address, shownShare } from "../logic/route";
+import { useTitle } from "../logic/title";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { TimeSlider } from "../parts/time_slider";
@@ -37,6 +38,7 @@ export function RunView({ route }: ViewProps) {
     clearTimeout(timer.current);
     timer.current = setTimeout(again, REFRESH_MS);
   }, [again]);
+  useTitle(run?.name, tab && TABS.find(([name]) => name === tab)?.[1], run?.experiment);
   const going = run && run.status !== "finished";
   useLive(going ? [run.id] : null, { change: ({ kind }) => kind !== "log" && kind !== "heartbeat" && changed() });
   if (problem) return <Notice problem={problem} again={again} />;

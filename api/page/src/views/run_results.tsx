@@ -1,29 +1,32 @@
 import { number, type Result, type RunDetails } from "../logic/api";
 import { useAnswer } from "../logic/asking";
-import { decodingText, type Evaluation, type UtterancePage } from "../logic/evaluations";
+import { decodingOf, type Evaluation, type UtterancePage } from "../logic/evaluations";
 import type { Sheet } from "../logic/exports";
-import { metric, moment } from "../logic/format";
+import { metric, moment, settings } from "../logic/format";
 import { address, shownShare } from "../logic/route";
 import { rateName, rateText, shareText } from "../logic/scores";
 import { Breakdown } from "../parts/breakdown";
 import { ExportMenu } from "../parts/export_menu";
+import { Measurements, useMeasurements } from "../parts/measured";
 import { Empty } from "../parts/notice";
 
 const MOST = 200;
 const MOST_TOGETHER = 50;
 
-/** What the server scored, then all results by metric: the whole set first, then decodings and speakers. */
+/** What the server scored and the run measured, then all results by metric: the whole set first, then decodings and speakers. */
 export function Results({ run, query }: { run: RunDetails; query: URLSearchParams }) {
   const { answer } = useAnswer<{ unit: string | null; evaluations: Evaluation[] }>("/evaluations", { run: run.id, limit: MOST });
+  const measured = useMeasurements(run.id);
   const evaluations = answer?.evaluations ?? [];
-  if (answer && !evaluations.length && !run.results.length)
+  if (answer && measured && !evaluations.length && !measured.length && !run.results.length)
     return <Empty>No results on test sets yet. run.log_evaluation logs what was recognised; a metric with a name such as librispeech-test-clean_wer is a result too.</Empty>;
   return (
     <div class="home">
       {evaluations.length > 0 && <Evaluations evaluations={evaluations} rate={rateName(answer!.unit)} />}
       <Together evaluations={evaluations} query={query} />
+      <Measurements run={run.id} found={measured ?? []} />
       {run.results.length > 0 && <div class="tools"><span class="grow" /><ExportMenu name={`Results of ${run.name}`} sheet={() => sheetOf(run)} /></div>}
-      {run.results.length > 0 && <Metrics run={run} beside={evaluations.length > 0} />}
+      {run.results.length > 0 && <Metrics run={run} beside={evaluations.length + (measured ?? []).length > 0} />}
     </div>
   );
 }
@@ -35,7 +38,7 @@ function Evaluations({ evaluations, rate }: { evaluations: readonly Evaluation[]
       <tbody>{evaluations.map((each) => (
         <tr key={each.id}>
           <td><a href={address(`/evaluations/${each.id}`)}>{each.test_set ?? each.name ?? each.id}</a></td>
-          <td class="quiet settings">{decodingText(each)}</td>
+          <td class="quiet settings" title={decodingOf(each)}>{settings(decodingOf(each))}</td>
           <td class="number"><b>{rateText(each.score?.rate)}</b></td>
           <td class="number">{shareText(each.score?.coverage)}</td>
           <td>{each.state}</td>
@@ -79,7 +82,7 @@ function Metrics({ run, beside }: { run: RunDetails; beside: boolean }) {
           <div class="scrolled" tabIndex={0} role="region" aria-label="Results"><table>
             <thead><tr><th>Test set</th><th>Decoding</th><th>Speaker</th><th>Metric</th><th class="number">Value</th></tr></thead>
             <tbody>{sorted(rest).map((each) => (
-              <tr key={each.key}><td>{each.test_set}</td><td>{each.decoding}</td><td>{each.speaker}</td><td>{each.metric.toUpperCase()}</td><td class="number">{metric(each.metric, each.value)}</td></tr>
+              <tr key={each.key}><td>{each.test_set}</td><td class="quiet settings" title={each.decoding}>{settings(each.decoding)}</td><td>{each.speaker}</td><td>{each.metric.toUpperCase()}</td><td class="number">{metric(each.metric, each.value)}</td></tr>
             ))}</tbody>
           </table></div>
         </>

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { Problem, send, type Me } from "../logic/api";
+import { useTitle } from "../logic/title";
 import { Mark } from "../parts/frame";
 import { Notice } from "../parts/notice";
 
@@ -8,6 +9,7 @@ export function SignIn({ signedIn }: { signedIn: (me: Me) => void }) {
   const [key, setKey] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
+  useTitle("Sign in");
 
   const submit = async (event: Event) => {
     event.preventDefault();
