@@ -1,8 +1,8 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { get, type Problem } from "../logic/api";
+import { useEffect, useState } from "preact/hooks";
 import { useAnswer } from "../logic/asking";
 import { isConfusion, type Evaluation, type Utterance, type UtterancePage } from "../logic/evaluations";
-import { ask, joined, list, shownMoment, shownShare } from "../logic/route";
+import { usePages } from "../logic/pages";
+import { ask, joined, list, shownShare } from "../logic/route";
 import { counted } from "../logic/scores";
 import { useSettled } from "../logic/settled";
 import { MOST_TESTED, withTheBest } from "../logic/significance";
@@ -57,7 +57,8 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
   const where = list(query.get("where"));
   const marked = query.has("marked");
   const confusion = { reference: query.get("said"), hypothesis: query.get("heard") };
-  const found = useUtterances(id, { profile, order, where, search: query.get("search") ?? "", said: confusion.reference, heard: confusion.hypothesis, marked: marked || null });
+  const question = { profile, order, where, search: query.get("search") ?? "", said: confusion.reference, heard: confusion.hypothesis, marked: marked || null, limit: PAGE };
+  const { first, ...found } = usePages(`/evaluations/${id}/utterances`, question, rowsOf, followingOf);
   const chosen = query.get("utterance") ?? found.rows[0]?.utterance ?? null;
   const part = query.get("part");
   const activate = useSettled((each: Row) => ask({ utterance: each.utterance }), PASSING_MS);
@@ -69,9 +70,9 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
           <label>Order <select value={order} onChange={(event) => ask({ order: event.currentTarget.value === "errors" ? null : event.currentTarget.value })}>
             {ORDERS.map(([value, title]) => <option key={value} value={value}>{title}</option>)}
           </select></label>
-          <span class="quiet count" aria-live="polite">{found.total !== null && counted(found.total, "utterance")}</span>
+          <span class="quiet count" aria-live="polite">{first && counted(first.total, "utterance")}</span>
         </div>
-        {(found.marked > 0 || marked) && <p><label><input type="checkbox" checked={marked} onChange={() => ask({ marked: marked ? null : "1", utterance: null })} /> Only the <b>{found.marked}</b> whose reference is marked as doubtful</label></p>}
+        {first && (first.marked > 0 || marked) && <p><label><input type="checkbox" checked={marked} onChange={() => ask({ marked: marked ? null : "1", utterance: null })} /> Only the <b>{first.marked}</b> whose reference is marked as doubtful</label></p>}
         {(where.length > 0 || isConfusion(confusion)) && (
           <p class="tags">
             {isConfusion(confusion) && <button type="button" title="Take this condition away" onClick={() => ask({ said: null, heard: null })}><Words confusion={confusion} /> ×</button>}
@@ -82,12 +83,12 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
           </p>
         )}
         {found.problem && <Notice problem={found.problem} again={found.again} />}
-        {found.warnings.map((each) => <p class="warning" key={each}>{each}</p>)}
+        {first?.warnings.map((each) => <p class="warning" key={each}>{each}</p>)}
         <VirtualTable
-          label="Utterances" rows={found.rows} columns={COLUMNS} more={found.rows.length < (found.total ?? 0)} loadMore={found.loadMore}
+          label="Utterances" rows={found.rows} columns={COLUMNS} more={found.more} loadMore={found.loadMore}
           highlighted={chosen} activate={activate}
         />
-        {found.total === 0 && <p class="nothing">No utterance is like that.</p>}
+        {first?.total === 0 && <p class="nothing">No utterance is like that.</p>}
       </section>
       <section class="panels" aria-label="Utterance and groups">
         <Tabs label="Parts of the evaluation" parts={shownShare() ? PARTS.filter(([part]) => part !== "significance") : PARTS} query={query} />
@@ -98,7 +99,7 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
         {part === null && (
           <>
             <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
-            {found.factors.length > 0 && <Breakdown evaluations={[id]} profile={profile} factors={found.factors} query={query} />}
+            {first && first.factors.length > 0 && <Breakdown evaluations={[id]} profile={profile} factors={first.factors} query={query} />}
           </>
         )}
       </section>
@@ -124,67 +125,11 @@ function Search({ words }: { words: string }) {
   return <input type="search" aria-label="Utterances that contain" placeholder="Words, or an id…" value={text} onInput={(event) => typed(event.currentTarget.value)} />;
 }
 
-interface Question {
-  profile: string | null;
-  order: string;
-  where: string[];
-  search: string;
-  said: string | null;
-  heard: string | null;
-  marked: boolean | null;
-}
-
-interface Loaded {
-  rows: Row[];
-  total: number | null;
-  factors: string[];
-  marked: number;
-  warnings: string[];
-  problem: Problem | null;
-  loadMore: () => void;
-  again: () => void;
-}
-
-/** The utterances page by page; all pages are of the first one's moment. */
-function useUtterances(id: string, question: Question): Loaded {
-  const [state, setState] = useState<Omit<Loaded, "loadMore" | "again"> & { vector: string }>({ rows: [], total: null, factors: [], marked: 0, warnings: [], vector: "", problem: null });
-  const [turn, setTurn] = useState(0);
-  const loading = useRef(false);
-  const asOf = shownMoment();
-  const asked = JSON.stringify([id, question, asOf]);
-  const page = (more: Record<string, string | number | null>, signal?: AbortSignal) =>
-    get<UtterancePage>(`/evaluations/${id}/utterances`, { ...question, limit: PAGE, ...more }, signal);
-  useEffect(() => {
-    const abort = new AbortController();
-    loading.current = true;
-    page({ as_of: asOf }, abort.signal).then(
-      ({ utterances, total, factors, marked, warnings, vector }) => {
-        loading.current = false;
-        setState({ rows: rowsOf(utterances), total, factors, marked, warnings, vector, problem: null });
-      },
-      (problem) => {
-        if (abort.signal.aborted) return;
-        loading.current = false;
-        setState((now) => ({ ...now, problem }));
-      },
-    );
-    return () => abort.abort();
-  }, [asked, turn]);
-  const loadMore = useCallback(async () => {
-    if (loading.current || !state.vector) return;
-    loading.current = true;
-    try {
-      const next = await page({ skip: state.rows.length, as_of: state.vector });
-      setState((now) => (now.rows === state.rows ? { ...now, rows: [...now.rows, ...rowsOf(next.utterances)] } : now));
-    } catch (problem) {
-      setState((now) => ({ ...now, problem: problem as Problem, total: now.rows.length }));
-    } finally {
-      loading.current = false;
-    }
-  }, [asked, state.rows]);
-  return { ...state, loadMore, again: () => setTurn((now) => now + 1) };
-}
-
-function rowsOf(utterances: readonly Utterance[]): Row[] {
+function rowsOf({ utterances }: UtterancePage): Row[] {
   return utterances.map((each) => ({ ...each, id: each.utterance }));
+}
+
+/** All pages are of the first one's moment. */
+function followingOf({ total, vector }: UtterancePage, rows: number): { skip: number; as_of: string } | null {
+  return rows < total ? { skip: rows, as_of: vector } : null;
 }

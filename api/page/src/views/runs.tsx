@@ -1,11 +1,14 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { get, type Problem, type Run, type RunPage } from "../logic/api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Problem, Run, RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
 import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, testSetsOf, USUAL, usualColumns, type NamedSet } from "../logic/columns";
 import { runsSheet } from "../logic/sheets";
 import { useLive } from "../logic/live";
-import { address, ask, go, joined, list, shownMoment, shownShare } from "../logic/route";
+import { usePages } from "../logic/pages";
+import { useRefreshed } from "../logic/refreshed";
+import { address, ask, go, joined, list, shownShare } from "../logic/route";
+import { useTitle } from "../logic/title";
 import { ColumnsMenu } from "../parts/columns_menu";
 import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
@@ -36,6 +39,7 @@ export function Runs({ route }: ViewProps) {
   const pins = list(query.get("pins"));
   const groups = list(query.get("group"));
   const grouped = groups.length > 0;
+  useTitle(filter, "Runs");
   const chosen = query.has("columns") ? list(query.get("columns")) : null;
   const needed = [...(chosen ?? USUAL).flatMap((id) => column(id)?.field ?? []), ...(chosen ? [] : ["test_sets"])];
   const fields = [...new Set(["name", "status", "started_at", ...needed])].sort().join();
@@ -136,60 +140,25 @@ interface Question {
 
 /** The runs page by page; the first page comes again when something happens in the runs. */
 function useRuns(question: Question | null): Loaded {
-  const [state, setState] = useState<{ rows: Run[]; vector: string; cursor: string | null; loaded: boolean; problem: Problem | null }>({ rows: [], vector: "", cursor: null, loaded: false, problem: null });
-  const [turn, setTurn] = useState(0);
-  const loading = useRef(false);
-  const asOf = shownMoment();
-  const asked = question && JSON.stringify([question, asOf]);
-  useEffect(() => {
-    if (!question) return;
-    const abort = new AbortController();
-    loading.current = true;
-    get<RunPage>("/runs", { ...question, limit: PAGE, as_of: asOf }, abort.signal).then(
-      (page) => {
-        loading.current = false;
-        setState({ rows: page.runs, vector: page.vector, cursor: page.next_cursor, loaded: true, problem: null });
-      },
-      (problem) => {
-        if (abort.signal.aborted) return;
-        loading.current = false;
-        setState((now) => ({ ...now, problem }));
-      },
-    );
-    return () => abort.abort();
-  }, [asked, turn]);
-
-  const loadMore = useCallback(async () => {
-    if (loading.current || !state.cursor || !question) return;
-    loading.current = true;
-    try {
-      const page = await get<RunPage>("/runs", { ...question, limit: PAGE, cursor: state.cursor, as_of: asOf });
-      setState((now) => (now.cursor === state.cursor ? { ...now, rows: [...now.rows, ...page.runs], cursor: page.next_cursor } : now));
-    } catch (problem) {
-      setState((now) => ({ ...now, problem: problem as Problem, cursor: null }));
-    } finally {
-      loading.current = false;
-    }
-  }, [state.cursor, asked]);
-
+  const { first, rows, change, again, ...found } = usePages<RunPage, Run>(question && "/runs", { ...question, limit: PAGE }, (page) => page.runs, cursorOf);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const many = state.rows.length > PAGE;
+  const many = rows.length > PAGE;
   useLive(shownShare() ? null : [], {
     change: ({ kind, run, status }) => {
-      if (kind === "status" && status) setState((now) => ({ ...now, rows: now.rows.map((row) => (row.id === run ? { ...row, status } : row)) }));
+      if (kind === "status" && status) change((row) => (row.id === run ? { ...row, status } : row));
       if (many || kind === "heartbeat" || kind === "log") return;
       clearTimeout(timer.current);
-      timer.current = setTimeout(() => setTurn((now) => now + 1), REFRESH_MS);
+      timer.current = setTimeout(again, REFRESH_MS);
     },
   });
   useEffect(() => () => clearTimeout(timer.current), []);
-  useEffect(() => {
-    // A shared link hears nothing of runs that its table may not show: it looks again instead.
-    if (!shownShare() || asOf !== null || many) return;
-    const looking = setInterval(() => document.hidden || setTurn((now) => now + 1), SHARED_REFRESH_MS);
-    return () => clearInterval(looking);
-  }, [asOf, many]);
-  return { ...state, more: state.cursor !== null, loadMore, again: () => setTurn((now) => now + 1) };
+  // A shared link hears nothing of runs that its table may not show: it looks again instead.
+  useRefreshed(again, shownShare() && !many ? SHARED_REFRESH_MS : null);
+  return { ...found, rows, again, vector: first?.vector ?? "", loaded: first !== null };
+}
+
+function cursorOf({ next_cursor }: RunPage): { cursor: string } | null {
+  return next_cursor === null ? null : { cursor: next_cursor };
 }
 
 interface CurvesProps {
