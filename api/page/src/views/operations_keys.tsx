@@ -1,7 +1,10 @@
 import { useState } from "preact/hooks";
 import { send, type Problem } from "../logic/api";
 import { useAnswer } from "../logic/asking";
+import { quoted } from "../logic/columns";
 import { ago, moment } from "../logic/format";
+import { address } from "../logic/route";
+import { counted } from "../logic/scores";
 import { copied } from "../logic/sharing";
 import { Notice } from "../parts/notice";
 
@@ -16,13 +19,14 @@ interface Key {
   revoked_by: string | null;
 }
 
+const MOST_PEOPLE = 200;
 const ROLES = [
   ["viewer", "viewer: may look"],
   ["editor", "editor: may log, correct and share"],
   ["admin", "admin: may also make and revoke keys"],
 ] as const;
 
-/** Who has a key, made by whom; keys are made and revoked here. */
+/** Who has a key, made by whom, and who ran what; keys are made and revoked here. */
 export function Keys() {
   const { answer, problem, again } = useAnswer<{ keys: Key[] }>("/keys", {}, { present: true });
   const [made, setMade] = useState<{ key: string; label: string; role: string } | null>(null);
@@ -84,6 +88,21 @@ export function Keys() {
           ))}</tbody>
         </table>
       </div>
+      <People />
     </>
+  );
+}
+
+/** Access is by keys; who ran what is as the runs themselves say. */
+function People() {
+  const { answer, problem, again } = useAnswer<{ values: { value: string; count: number }[] }>("/values", { field: "user", limit: MOST_PEOPLE }, { present: true });
+  if (problem) return <Notice problem={problem} again={again} />;
+  if (!answer?.values.length) return null;
+  return (
+    <section aria-label="People">
+      <h2>People</h2>
+      <p class="quiet">Who logged runs, as the runs say, of the newest 10,000.</p>
+      <p class="tags">{answer.values.map(({ value, count }) => <a key={value} class="tag" href={address("/runs", { filter: `user = ${quoted(value)}` })}>{value} <span class="quiet">{counted(count, "run")}</span></a>)}</p>
+    </section>
   );
 }
