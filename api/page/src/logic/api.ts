@@ -33,6 +33,8 @@ export function path(base: string, query: Query = {}): string {
   return `/api/v1${base}${text ? `?${text}` : ""}`;
 }
 
+const LOOKING_MS = 100;
+
 let signedOut = () => {};
 
 /** Called when the server knows the session no more. */
@@ -56,13 +58,25 @@ export async function send<T>(method: "POST" | "PUT" | "DELETE", base: string, b
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
+let open = 0;
+
 async function reach(url: string, options: RequestInit): Promise<Response> {
+  open += 1;
   try {
     return await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if ((error as Error).name === "AbortError") throw error;
     throw new Problem(0, UNREACHABLE);
+  } finally {
+    open -= 1;
   }
+}
+
+/** Comes when nothing is being asked any more, at most so many milliseconds later. */
+export async function answered(most: number): Promise<void> {
+  const end = performance.now() + most;
+  do await new Promise((done) => setTimeout(done, LOOKING_MS));
+  while (open > 0 && performance.now() < end);
 }
 
 async function problemOf(answer: Response): Promise<Problem> {

@@ -11,6 +11,11 @@ export function theme(): Theme {
 
 export function applyTheme(chosen: Theme = theme()): void {
   localStorage.setItem(KEY, chosen);
+  showTheme(chosen);
+}
+
+/** Without keeping it. */
+export function showTheme(chosen: Theme): void {
   document.documentElement.style.colorScheme = chosen === "system" ? "light dark" : chosen;
   for (const listener of listeners) listener();
 }

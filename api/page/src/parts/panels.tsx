@@ -262,7 +262,7 @@ export function Values({ name, lines }: { name: string; lines: readonly ChartLin
   );
 }
 
-/** Whether an element has come near the visible part of the page. */
+/** Whether an element has come near the visible part of the page, or is to be printed. */
 export function useSeen(box: { current: HTMLElement | null }): boolean {
   const [seen, setSeen] = useState(false);
   useEffect(() => {
@@ -272,7 +272,12 @@ export function useSeen(box: { current: HTMLElement | null }): boolean {
       observer.disconnect();
     }, { rootMargin: "300px" });
     observer.observe(box.current!);
-    return () => observer.disconnect();
+    const printing = () => setSeen(true);
+    addEventListener("beforeprint", printing);
+    return () => {
+      observer.disconnect();
+      removeEventListener("beforeprint", printing);
+    };
   }, []);
   return seen;
 }

@@ -1,12 +1,13 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { mayEdit, send, type Problem } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { fileName, save } from "../logic/exports";
 import { ago, moment } from "../logic/format";
+import { printed } from "../logic/paper";
 import { panelsIn } from "../logic/report_body";
 import { frozenText, positionText, saverOf, type Report, type RevisionHead } from "../logic/reports";
 import { address, ask, go, shownMoment, shownShare } from "../logic/route";
-import { applyTheme, theme } from "../logic/theme";
+import { useTitle } from "../logic/title";
 import { Notice } from "../parts/notice";
 import { ReportText } from "../parts/report_text";
 import type { ViewProps } from ".";
@@ -16,12 +17,7 @@ export function ReportView({ id, route, me }: ViewProps & { id: string }) {
   const revision = route.query.get("revision");
   const { answer: report, problem, again } = useAnswer<Report>(`/reports/${encodeURIComponent(id)}`, { revision });
   const texts = useRef(new Map<number, string>());
-  useEffect(() => {
-    if (!report) return;
-    const before = document.title;
-    document.title = report.title;
-    return () => void (document.title = before);
-  }, [report?.title]);
+  useTitle(report?.title);
   if (problem) return <Notice problem={problem} again={again} />;
   if (!report) return null;
   const mayChange = mayEdit(me) && shownMoment() === null && shownShare() === null;
@@ -37,7 +33,7 @@ export function ReportView({ id, route, me }: ViewProps & { id: string }) {
           {mayChange && revision === null && <a class="button" href={address(`/reports/${id}/edit`)}>Edit</a>}
           {!shownShare() && <Revisions id={id} shown={report.revision} />}
           <Downloads report={report} texts={texts.current} />
-          <button type="button" onClick={printed}>Print</button>
+          <button type="button" onClick={() => void printed()}>Print</button>
           {mayChange && revision === null && <Delete report={report} />}
         </div>
         {report.revision < report.newest && <Older report={report} mayChange={mayChange} />}
@@ -47,15 +43,6 @@ export function ReportView({ id, route, me }: ViewProps & { id: string }) {
         : <p class="nothing">There is nothing in it yet.</p>}
     </article>
   );
-}
-
-/** On white paper, whatever the screen is. */
-async function printed(): Promise<void> {
-  const chosen = theme();
-  applyTheme("light");
-  await new Promise((done) => setTimeout(done, 100));
-  print();
-  applyTheme(chosen);
 }
 
 function Downloads({ report, texts }: { report: Report; texts: ReadonlyMap<number, string> }) {
