@@ -100,7 +100,11 @@ def _sets_of(root: Path, folder: Path, items: list[_Item]) -> _Sets:
         return
     if set(references) == {""}:
         above = place.relative_to(root).parent.as_posix() if place != root else "."
-        yield place.resolve().name, references[""], [(_system(item.stem, above), item.path) for item in others]
+        yield (
+            place.resolve().name,
+            references[""],
+            [(_system(item.stem, above), item.path) for item in others],
+        )
         return
     for name, reference in references.items():
         mine = [

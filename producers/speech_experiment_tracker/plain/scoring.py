@@ -138,13 +138,17 @@ def _unread_choices(references: Sequence[Utterance], profile: Profile) -> list[s
     if profile.alternations:
         return []
     holding = [
-        each for each in references if any(not isinstance(piece, str) for piece in parse(each.reference or ""))
+        each
+        for each in references
+        if any(not isinstance(piece, str) for piece in parse(each.reference or ""))
     ]
     if not holding:
         return []
     return [
-        f"{holding[0].place}: {len(holding)} of {len(references)} references hold choices such as {{ a / b }}, which the "
-        f"profile {profile.name!r} scores as words; with --profile {TIMED_PROFILE} whichever costs least counts"
+        (
+            f"{holding[0].place}: {len(holding)} of {len(references)} references hold choices such as {{ a / b }}, which the "
+            f"profile {profile.name!r} scores as words; with --profile {TIMED_PROFILE} whichever costs least counts"
+        )
     ]
 
 
