@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from . import bootstrap, log_guard
+from .admission import admit
 from .artifacts import routes as artifact_routes
 from .blobs import routes as blob_routes
 from .corrections import routes as correction_routes
@@ -76,7 +77,7 @@ def create_app(settings: ApiSettings | None = None, routes: Iterable[Routes] = A
     """The ASGI application; its stores are opened by its lifespan, and need not be there yet."""
     endpoints = [endpoint for group in routes for endpoint in group]
     app = Starlette(
-        routes=mount(endpoints),
+        routes=mount(endpoints, admit),
         middleware=[Middleware(Envelope)],
         exception_handlers={Problem: handle_problem, HTTPException: handle_http_exception},
         lifespan=_lifespan,

@@ -1,128 +1,18 @@
-"""Who asks: API keys, shared links, roles, workspaces.
-
-A key is `stk_` and 256 random bits in URL-safe base64. The server knows its SHA-256 alone, from
-the live control projection, and remembers what it looked up for at most a second: a revocation
-is answered only after no process honours the key any more.
-"""
+"""Who asks: the key or shared link that a request came with."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from .actors import Access, Actor
+from .key_ring import key_digest
 from .problems import Problem
 from .sessions import session_digest, share_named
 
 if TYPE_CHECKING:
     from .stores import Stores
-
-Role = Literal["viewer", "editor", "admin"]
-Access = Literal["public", "viewer", "editor", "admin"]
-RANK: dict[str, int] = {"public": 0, "viewer": 1, "editor": 2, "admin": 3}
-CACHE_SECONDS = 1.0
-_CACHE_LIMIT = 10_000
-_KEY = re.compile(r"stk_[A-Za-z0-9_-]{43}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a shared link opens: the view at an address of the page, at a vector or (None) as it is, for a while.
-
-    made_by  id of the key that made it
-    """
-
-    name: str
-    path: str
-    as_of: str | None
-    expires_at: datetime
-    made_by: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """The key or shared link that a request was made with; everything it may see is in its workspace.
-
-    key_id  of the key, or of the share
-    """
-
-    key_id: UUID
-    workspace: str
-    role: Role
-    share: Share | None = None
-
-    @property
-    def name(self) -> str:
-        """As stamped on records: `key:<uuid>`; a share, which writes none, is `share:<uuid>`."""
-        return f"{'share' if self.share else 'key'}:{self.key_id}"
-
-    @property
-    def ended(self) -> bool:
-        return self.share is not None and datetime.now(UTC) >= self.share.expires_at
-
-    def may(self, access: Access) -> bool:
-        return RANK[self.role] >= RANK[access]
-
-
-def new_key() -> str:
-    """A fresh key: shown once, never stored."""
-    return "stk_" + secrets.token_urlsafe(32)
-
-
-def key_digest(key: str) -> str:
-    return sha256(key.encode()).hexdigest()
-
-
-def well_formed(key: str) -> bool:
-    return _KEY.match(key) is not None
-
-
-class KeyRing:
-    """Looks keys up by digest, with a cache of CACHE_SECONDS; revoked ones are refused at once."""
-
-    def __init__(self, fetch: Callable[[str], Awaitable[Actor | None]]) -> None:
-        self._fetch = fetch
-        self._cache: dict[str, tuple[float, Actor | None]] = {}
-        self._revoked: set[UUID] = set()
-
-    async def identify(self, key: str) -> Actor | None:
-        """The actor of a key; None for one that is malformed, unknown or revoked."""
-        return await self.recognise(key_digest(key)) if well_formed(key) else None
-
-    async def recognise(self, digest: str) -> Actor | None:
-        """The actor of the key with this digest; None for one that is unknown or revoked."""
-        now = time.monotonic()
-        expires, actor = self._cache.get(digest, (0.0, None))
-        if expires <= now:
-            actor = await self._fetch(digest)
-            self._remember(digest, now + CACHE_SECONDS, actor)
-        return None if actor is None or actor.ended or self._refused(actor) else actor
-
-    def _refused(self, actor: Actor) -> bool:
-        """A link is worth no more than the key that made it."""
-        maker = actor.share.made_by if actor.share else actor.key_id
-        return not self._revoked.isdisjoint((actor.key_id, maker))
-
-    def _remember(self, digest: str, expires: float, actor: Actor | None) -> None:
-        if len(self._cache) >= _CACHE_LIMIT:
-            self._cache.clear()
-        self._cache[digest] = (expires, actor)
-
-    def refuse(self, key_id: UUID) -> None:
-        """From now on the key, or the share, is refused here, whatever the projection still says."""
-        self._revoked.add(key_id)
-
-    def forget(self) -> None:
-        """Looks everything up again: a key was made."""
-        self._cache.clear()
 
 
 async def authenticate(request: Request, access: Access) -> None:

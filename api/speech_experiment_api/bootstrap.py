@@ -16,8 +16,8 @@ import msgspec
 from speech_experiment_schemas.control import WorkspaceCreated
 
 from . import log
-from .auth import new_key, well_formed
 from .control import SYSTEM, Subject, workspace_id
+from .key_ring import new_key, well_formed
 from .keys import make_key, workspace_exists
 from .outages import is_outage
 from .problems import Problem

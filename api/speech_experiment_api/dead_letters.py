@@ -15,7 +15,8 @@ from starlette.responses import Response
 from speech_experiment_schemas import decode, record_key
 from speech_experiment_schemas.stamps import REPLAYED_BY, REPLAYED_FROM, Headers, read_stamps
 
-from .auth import Actor, actor_of
+from .actors import Actor
+from .auth import actor_of
 from .log_writer import Outgoing
 from .params import flag, integer
 from .problems import conflict, not_found

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from speech_experiment_schemas import InvalidEvent, record_key, validate, wire
 from speech_experiment_schemas.stamps import stamp
 
-from .auth import Actor, actor_of
+from .actors import Actor
+from .auth import actor_of
 from .compression import decompress
 from .log_writer import Outgoing
 from .problems import Problem, bad_request

@@ -15,8 +15,10 @@ from speech_experiment_schemas.control import KeyCreated, KeyRevoked, Role, Work
 from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.limits import Line
 
-from .auth import CACHE_SECONDS, Actor, actor_of, key_digest, new_key
+from .actors import Actor
+from .auth import actor_of
 from .control import Subject, workspace_id
+from .key_ring import CACHE_SECONDS, key_digest, new_key
 from .params import path_uuid
 from .problems import Problem, conflict, not_found
 from .responses import json_response, read_json

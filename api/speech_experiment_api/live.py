@@ -14,7 +14,9 @@ from starlette.responses import Response, StreamingResponse
 
 from speech_experiment_schemas.ids import partition_of
 
-from .auth import CACHE_SECONDS, Actor, actor_of, credential
+from .actors import Actor
+from .auth import actor_of, credential
+from .key_ring import CACHE_SECONDS
 from .live_messages import Message, messages
 from .live_tail import TOPICS, Viewer
 from .log_reader import LogRecord

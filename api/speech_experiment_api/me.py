@@ -9,7 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .auth import Actor, actor_of
+from .actors import Actor
+from .auth import actor_of
 from .responses import json_response
 from .routing import Routes
 from .vectors import open_token

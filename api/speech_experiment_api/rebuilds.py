@@ -13,7 +13,8 @@ from speech_experiment_infra import rebuilds, versions
 from speech_experiment_infra.versions import Behind, Refused
 from speech_experiment_schemas.limits import Line
 
-from .auth import Actor, actor_of
+from .actors import Actor
+from .auth import actor_of
 from .problems import Problem, conflict, not_found
 from .responses import json_response, read_json
 from .routing import Routes

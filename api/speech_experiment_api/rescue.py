@@ -11,8 +11,8 @@ from speech_experiment_infra.paths import default_data_dir
 from speech_experiment_infra.settings import SETTINGS_FILE_VARIABLE
 
 from . import log_guard
-from .auth import new_key
 from .bootstrap import add_key
+from .key_ring import new_key
 from .outages import is_outage
 from .problems import Problem
 from .services import Services, build

@@ -11,11 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive
 
-from .auth import Access, actor_of, authenticate
+from .actors import Access, Share
+from .auth import actor_of, authenticate
 from .problems import Problem, bad_request
-from .shared_views import admit
 
 Handler = Callable[[Request], Awaitable[Response]]
+Admit = Callable[[Request, "Endpoint", Share], Awaitable[None]]
+"""Lets a request by a shared link pass, or raises a Problem."""
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
 DEFAULT_BODY_LIMIT = 1_000_000
 
@@ -98,12 +100,12 @@ class Routes:
         return self.add("DELETE", path, access=access, body_limit=0, **options)
 
 
-def mount(endpoints: Sequence[Endpoint]) -> list[Route]:
-    """Starlette routes that authenticate and limit before the handler sees the request."""
-    return [Route(each.path, _guarded(each), methods=[each.method]) for each in endpoints]
+def mount(endpoints: Sequence[Endpoint], admit: Admit) -> list[Route]:
+    """Starlette routes that authenticate and limit before the handler sees the request; `admit` judges shared links."""
+    return [Route(each.path, _guarded(each, admit), methods=[each.method]) for each in endpoints]
 
 
-def _guarded(endpoint: Endpoint) -> Handler:
+def _guarded(endpoint: Endpoint, admit: Admit) -> Handler:
     async def call(request: Request) -> Response:
         await authenticate(request, endpoint.access)
         if endpoint.access != "public" and (share := actor_of(request).share):

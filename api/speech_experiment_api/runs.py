@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from .auth import Actor
+from .actors import Actor
 from .problems import not_found
 from .queries.reading import tables_of
 from .queries.sql import Binder

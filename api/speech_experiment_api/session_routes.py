@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .auth import key_digest
+from .key_ring import key_digest
 from .me import Me, me_of
 from .problems import Problem
 from .responses import json_response, read_json

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from asyncpg import UndefinedTableError
 
-from .auth import Actor, Share
+from .actors import Actor, Share
 from .control_rows import kept_by_newer
 
 if TYPE_CHECKING:

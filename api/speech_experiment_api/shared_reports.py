@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.requests import Request
 
+from .actors import Share
 from .auth import actor_of
 from .queries.needs import needs_of
 from .queries.reading import reading
@@ -17,11 +18,8 @@ from .queries.search import find_page
 from .queries.syntax import FilterError
 from .report_panels import Asked, Panel, asks, panels_in
 from .services import services_of
+from .shared_views import View
 from .vectors import open_token
-
-if TYPE_CHECKING:
-    from .auth import Share
-    from .shared_views import View
 
 _CURVES, _WITHOUT_PAST = "/curves", "/artifacts/{id}/content"
 

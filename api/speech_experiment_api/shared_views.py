@@ -10,23 +10,20 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from uuid import UUID
 
 from starlette.requests import Request
 
+from .actors import Share
 from .problems import Problem, bad_request
 from .queries.grammar import parse_filter
 from .queries.syntax import FilterError, In
-
-if TYPE_CHECKING:
-    from .auth import Share
-    from .routing import Endpoint
+from .routing import Endpoint
 
 LONGEST = 6_000
 API = "/api/v1"
-_ALWAYS = frozenset({"/me", "/profiles"})
+ALWAYS = frozenset({"/me", "/profiles"})
 _REPORT = "/reports/{id}"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
 _CONTENT = "/artifacts/{id}/content"
@@ -173,22 +170,6 @@ def view_of(path: str) -> View:
     return _VIEWS[steps[0]](steps, query)
 
 
-async def admit(request: Request, endpoint: Endpoint, share: Share) -> None:
-    """As check, also for what the panels of a shared report ask, which are known once it is read."""
-    view, route = view_of(share.path), endpoint.path.removeprefix(API)
-    if view.report is None or endpoint.method != "GET" or route in _ALWAYS | view.routes:
-        check(request, endpoint, share)
-        return
-    from .shared_reports import panel_position  # it stands on the routes that this guards
-
-    try:
-        position = await panel_position(request, route, share, view)
-    except LookupError:
-        raise _closed("this link shows one report, and nothing beside it") from None
-    if position is not None:
-        _pin(request, endpoint, position)
-
-
 def check(request: Request, endpoint: Endpoint, share: Share) -> None:
     """Lets a request by a link pass if its view asks so; sets the vector that the link shows.
 
@@ -196,12 +177,12 @@ def check(request: Request, endpoint: Endpoint, share: Share) -> None:
         Problem: 403 for everything else.
     """
     view, route = view_of(share.path), endpoint.path.removeprefix(API)
-    if endpoint.method != "GET" or route not in _ALWAYS | view.routes:
-        raise _closed("this link shows one view, and nothing beside it")
+    if endpoint.method != "GET" or route not in ALWAYS | view.routes:
+        raise closed("this link shows one view, and nothing beside it")
     if not _names_only_its_own(request, route, view):
-        raise _closed("this link shows one view, and nothing that is not in it")
+        raise closed("this link shows one view, and nothing that is not in it")
     if share.as_of is not None:
-        _pin(request, endpoint, share.as_of)
+        pin(request, endpoint, share.as_of)
 
 
 def _names_only_its_own(request: Request, route: str, view: View) -> bool:
@@ -241,15 +222,15 @@ def _asks_for_its_own(text: str, view: View) -> bool:
     return view.filter is not None or _within([str(each.value) for each in where.values], view.runs)
 
 
-def _pin(request: Request, endpoint: Endpoint, vector: str) -> None:
+def pin(request: Request, endpoint: Endpoint, vector: str) -> None:
     """Asks as of the link's vector, whatever was asked; what has no past is closed, but for what never changes."""
     if not any(param.name == "as_of" for param in endpoint.params):
         if endpoint.path.removeprefix(API) not in ("/me", _CONTENT):
-            raise _closed("this link shows a moment of the past, and this has none")
+            raise closed("this link shows a moment of the past, and this has none")
         return
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "as_of"]
     request.scope["query_string"] = urlencode([*kept, ("as_of", vector)]).encode()
 
 
-def _closed(detail: str) -> Problem:
+def closed(detail: str) -> Problem:
     return Problem(403, "forbidden", detail)

@@ -20,7 +20,8 @@ from speech_experiment_schemas.control import ShareCreated, ShareRevoked
 from speech_experiment_schemas.ids import uuid7
 from speech_experiment_schemas.limits import Line
 
-from .auth import CACHE_SECONDS, actor_of, key_digest
+from .auth import actor_of
+from .key_ring import CACHE_SECONDS, key_digest
 from .me import Me, me_of
 from .params import integer, path_uuid
 from .problems import Problem, bad_request, conflict, not_found

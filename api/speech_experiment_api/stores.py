@@ -16,8 +16,9 @@ from starlette.requests import Request
 from speech_experiment_infra import connections
 from speech_experiment_infra.settings import TOPICS
 
-from .auth import Actor, KeyRing
+from .actors import Actor
 from .desks import Desks
+from .key_ring import KeyRing
 from .problems import unavailable
 from .settings import ApiSettings
 from .share_rows import share_of

@@ -12,23 +12,19 @@ import argparse
 import asyncio
 import gc
 import logging
-import os
 import signal
-import sys
 from typing import Any
 
 from speech_experiment_infra.settings import Settings
 
+from .exits import exit_code, leave
 from .following import Following
 from .logs import log_to_stderr
 from .postgres_sink import postgres
 from .registry import create_sink, known
-from .sink import PoisonLimit, PositionGap, WrongLog
 from .worker import Worker
 
 log = logging.getLogger("speech_experiment_consumers")
-
-UNEXPECTED, GAP, WRONG_LOG, POISONED = 70, 76, 78, 79
 
 
 def main() -> None:
@@ -66,24 +62,6 @@ def _work(settings: Settings, name: str, instance: str | None, pool: Any) -> Fol
     if ":" in name:
         return Worker(settings, create_sink(settings, name), instance=instance)
     return Following(settings, known(name), pool, instance=instance)
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code of an error, or of the first that counts within a group."""
-    if isinstance(error, BaseExceptionGroup):
-        return max(exit_code(each) for each in error.exceptions)
-    if isinstance(error, WrongLog):
-        return WRONG_LOG
-    if isinstance(error, PoisonLimit):
-        return POISONED
-    return GAP if isinstance(error, PositionGap) else UNEXPECTED
-
-
-def leave(code: int) -> None:
-    """Leaves without waiting for Faust's threads."""
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

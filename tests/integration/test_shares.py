@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from speech_experiment_api.auth import key_digest
+from speech_experiment_api.key_ring import key_digest
 from speech_experiment_infra.connections import kafka_producer
 from speech_experiment_infra.settings import Settings
 from speech_experiment_schemas import Sealer

@@ -18,7 +18,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..auth import Actor, actor_of
+from ..actors import Actor
+from ..auth import actor_of
 from ..positions import Place
 from ..problems import Problem, bad_request, not_found, unavailable
 from ..responses import json_response

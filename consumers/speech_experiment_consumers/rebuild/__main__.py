@@ -15,7 +15,7 @@ import signal
 
 from speech_experiment_infra.settings import Settings
 
-from ..__main__ import exit_code, leave
+from ..exits import exit_code, leave
 from ..logs import log_to_stderr
 from ..registry import known
 from .job import run_job

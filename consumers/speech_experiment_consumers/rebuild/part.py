@@ -18,7 +18,7 @@ import msgspec
 
 from speech_experiment_infra.settings import Settings
 
-from ..__main__ import exit_code, leave
+from ..exits import exit_code, leave
 from ..lanes import Lane
 from ..logs import log_to_stderr
 from ..postgres_sink import PostgresSink

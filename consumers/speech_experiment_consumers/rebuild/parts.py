@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from ..__main__ import GAP, POISONED, WRONG_LOG
+from ..exits import GAP, POISONED, WRONG_LOG
 from ..sink import PoisonLimit, PositionGap, WrongLog
 from .part import Portion, Share
 

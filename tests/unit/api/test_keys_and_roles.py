@@ -3,8 +3,9 @@ from uuid import uuid4
 
 import pytest
 
-from speech_experiment_api.auth import CACHE_SECONDS, Actor, KeyRing, key_digest, new_key, well_formed
+from speech_experiment_api.actors import Actor
 from speech_experiment_api.bootstrap import read_or_write_key
+from speech_experiment_api.key_ring import CACHE_SECONDS, KeyRing, key_digest, new_key, well_formed
 from speech_experiment_api.keys import make_key
 
 
@@ -44,7 +45,7 @@ async def test_a_look_up_is_remembered_for_a_second(monkeypatch: pytest.MonkeyPa
     table = Table()
     key, actor = table.add()
     ring, now = KeyRing(table.fetch), 100.0
-    monkeypatch.setattr("speech_experiment_api.auth.time.monotonic", lambda: now)
+    monkeypatch.setattr("speech_experiment_api.key_ring.time.monotonic", lambda: now)
     assert [await ring.identify(key) for _ in range(3)] == [actor] * 3
     assert table.asked == 1
     table.rows.clear()

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from speech_experiment_api.admission import admit
 from speech_experiment_api.app import ALL_ROUTES, create_app
 from speech_experiment_api.middleware import Envelope
 from speech_experiment_api.problems import Problem, handle_http_exception, handle_problem
@@ -64,7 +65,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     routes.get("/empty", access="public")(_size)
     routes.get("/broken", access="public")(_broken)
     app = Starlette(
-        routes=mount(list(routes)),
+        routes=mount(list(routes), admit),
         middleware=[Middleware(Envelope)],
         exception_handlers={Problem: handle_problem, HTTPException: handle_http_exception},
     )

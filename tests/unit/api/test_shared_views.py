@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from starlette.requests import Request
 
+from speech_experiment_api.actors import Share
 from speech_experiment_api.app import ALL_ROUTES
-from speech_experiment_api.auth import Share
 from speech_experiment_api.problems import Problem
 from speech_experiment_api.routing import Endpoint
 from speech_experiment_api.shared_views import address_of, check, view_of

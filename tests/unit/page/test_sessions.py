@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_experiment_api.auth import key_digest, new_key
+from speech_experiment_api.key_ring import key_digest, new_key
 from speech_experiment_api.sessions import LIFETIME_SECONDS, Sessions
 
 NOW = 1_790_000_000.0
