@@ -284,11 +284,14 @@ order by {", ".join((*self.series, "tupleElement(point, 1)", "tupleElement(point
     def _part(self, request: CurveRequest) -> None:
         x = _X[self.axis].format(origin=self._origin_sql)
         for name, sign, bound in (("begin", ">=", request.begin), ("end", "<=", request.end)):
-            if bound is not None:
-                self._filters.append(f"{x} {sign} {{{name}:Float64}}")
-                self.parameters[name] = bound
-                if self.axis == "step":  # says nothing new, but in words that the primary key understands
-                    self._filters.append(f"(has_step = 0 or step {sign} {{{name}:Float64}})")
+            if bound is None:
+                continue
+            self.parameters[name] = bound
+            within = f"{sign} {{{name}:Float64}}"
+            if self.axis == "step":  # in words that the primary key understands
+                self._filters += [f"(has_step = 0 or step {within})", f"(has_step = 1 or seq {within})"]
+            else:
+                self._filters.append(f"{x} {within}")
 
     def _map(self, name: str, values: Mapping[int, int], default: int, column: str = "producer") -> str:
         """An expression: the value of the row's column, or the default."""

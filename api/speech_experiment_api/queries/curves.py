@@ -38,6 +38,8 @@ MAX_THINNED, MAX_WHOLE = 4_000_000, 50
 THIN_HERE = 500_000
 """Up to so many points it is quicker to read them all and thin them out here than in the store."""
 _UNCOMPRESSED = {"output_format_arrow_compression_method": "none"}
+_IN_TURN = {"max_threads": 1}
+"""So few points are in their order as they are read: by one thread alone they need not be merged."""
 
 PARAMS = [
     Param("key", "metric; may be given several times", required=True, many=True),
@@ -107,7 +109,8 @@ def _body(client: Client, table: str, asked: CurveRequest, answer: _Answer, here
     from .points import Points, arrow_body, json_body, thin_out
 
     query = curve_query(table, replace(asked, points=0) if here else asked)
-    stream = client.raw_query(query.sql, query.parameters, settings=_UNCOMPRESSED, fmt="ArrowStream")
+    settings: dict[str, Any] = _UNCOMPRESSED | (_IN_TURN if here else {})
+    stream = client.raw_query(query.sql, query.parameters, settings=settings, fmt="ArrowStream")
     points = Points(stream, query.columns, answer.runs, asked)
     if here and asked.points:
         thin_out(points, asked.points)
