@@ -34,7 +34,7 @@ export function useCompletions(place: Place | null): string[] {
 }
 
 async function choicesAt({ wanted, field, typed }: Place): Promise<string[]> {
-  if (wanted === "field") return matching(await fields(), typed, MOST);
+  if (wanted === "field") return matching([...(await fields()), ...results], typed, MOST);
   if (wanted === "operator") return matching(OPERATORS, typed, OPERATORS.length);
   if (wanted === "connective") return matching(CONNECTIVES, typed, MOST);
   if (wanted === "direction") return matching([...DIRECTIONS, ", "], typed, MOST);
@@ -43,6 +43,8 @@ async function choicesAt({ wanted, field, typed }: Place): Promise<string[]> {
 }
 
 let known: Promise<string[]> | null = null;
+/** On test sets: of all runs, so they come later than the rest, which does not wait. */
+let results: string[] = [];
 
 /** Every name of the language, with the keys that runs have; asked for once. */
 export function fields(): Promise<string[]> {
@@ -54,11 +56,12 @@ export function fields(): Promise<string[]> {
 }
 
 async function allFields(): Promise<string[]> {
-  const [names, sets] = await Promise.all([get<Names>("/fields"), get<TestSets>("/test-sets")]);
+  const names = await get<Names>("/fields");
   const keys = await Promise.all(names.keyed.map((field) => get<Values>("/values", { field, limit: KEYS })));
-  const results = sets.test_sets.flatMap((each) => each.metrics.map((metric) => resultId(metric, each.test_set)));
+  const sets = get<TestSets>("/test-sets");
+  sets.then(({ test_sets }) => (results = test_sets.flatMap((each) => each.metrics.map((metric) => resultId(metric, each.test_set)))), () => {});
   const plain = names.fields.map((each) => each.name);
-  return [...plain, "test_set", ...results, ...names.keyed.flatMap((root, i) => keys[i]!.values.map((each) => keyed(root, each.value)))];
+  return [...plain, "test_set", ...names.keyed.flatMap((root, i) => keys[i]!.values.map((each) => keyed(root, each.value)))];
 }
 
 async function values(field: string, typed: string): Promise<string[]> {

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem, Run, RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { colourOf } from "../logic/colours";
-import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, testSetsOf, USUAL, usualColumns, type NamedSet } from "../logic/columns";
+import { column, idFilter, moved, nextOrder, orderTerm, parseOrder, testSetsOf, USUAL, usualColumns } from "../logic/columns";
 import { runsSheet } from "../logic/sheets";
 import { useLive } from "../logic/live";
 import { usePages } from "../logic/pages";
@@ -19,10 +19,6 @@ import { SavedViews } from "../parts/saved_views";
 import { VirtualTable, type TableColumn } from "../parts/table";
 import type { ViewProps } from ".";
 import { GroupCurves, GroupTable } from "./runs_grouped";
-
-interface TestSets {
-  test_sets: NamedSet[];
-}
 
 const PAGE = 200;
 const FIRST_SHOWN = 5;
@@ -44,7 +40,7 @@ export function Runs({ route }: ViewProps) {
   const needed = [...(chosen ?? USUAL).flatMap((id) => column(id)?.field ?? []), ...(chosen ? [] : ["test_sets"])];
   const fields = [...new Set(["name", "status", "started_at", ...needed])].sort().join();
   const runs = useRuns(!grouped ? { filter, order_by: orderTerm(order), fields } : null);
-  const usual = useUsualColumns(runs, grouped);
+  const usual = useUsualColumns(runs, grouped ? filter : null);
   const ids = chosen ?? usual;
   const ordered = [...(ids ?? []).filter((id) => pins.includes(id)), ...(ids ?? []).filter((id) => !pins.includes(id))];
   const columns = ordered.map(column).filter((each) => each !== null);
@@ -111,12 +107,12 @@ export function Runs({ route }: ViewProps) {
 
 /**
  * The usual columns, with results on the test sets that most runs have: of the first ones that came, as asking about
- * all would take longer than they do; groups are of all runs. null until they are known, and then as they are.
+ * all would take longer than they do. null until they are known, and then as they are. filter: of groups.
  */
-function useUsualColumns({ rows, loaded, problem }: Loaded, grouped: boolean): string[] | null {
+function useUsualColumns({ rows, loaded, problem }: Loaded, filter: string | null): string[] | null {
   const kept = useRef<string[] | null>(null);
-  const sets = useAnswer<TestSets>(grouped ? "/test-sets" : null);
-  if (grouped) return sets.answer ? usualColumns(sets.answer.test_sets) : sets.problem ? USUAL : null;
+  const newest = useAnswer<RunPage>(filter === null ? null : "/runs", { filter, fields: "test_sets", limit: PAGE });
+  if (filter !== null) return newest.answer ? usualColumns(testSetsOf(newest.answer.runs)) : newest.problem ? USUAL : null;
   if (!rows.length) return loaded || problem ? USUAL : null;
   kept.current ??= usualColumns(testSetsOf(rows));
   return kept.current;
