@@ -47,7 +47,8 @@ async def test_measurements_are_seen_with_their_definition_and_beside_other_syst
     await expect(page.get_by_role("main")).to_contain_text("2 definitions")
     assert await violations(person, axe, "board-measured") == []
     about, table = sheet_of(await exported(person, page.get_by_role("main"), "diarization", "CSV", tmp_path))
-    assert about.startswith(f"# diarization on {test_set}; collar 0")
+    assert about.startswith(f"# diarization on {test_set}; ")
+    assert "collar 0, skip overlap no" in about
     assert [row["System"] for row in table] == [f"good {mark}", f"poor {mark}"]
     await page.get_by_label("Definition").select_option(label="collar 0.5 (1)")
     await expect(systems.locator("th a")).to_have_text([f"good {mark}"])

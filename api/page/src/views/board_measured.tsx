@@ -111,7 +111,7 @@ function Systems({ found }: { found: Compared }) {
 }
 
 function Against({ name, found: { difference, low, high, parts } }: { name: string; found: AgainstBest }) {
-  return <span title={`on ${counted(parts, "part")} that both have`}>{numberText(name, difference)}<div class="below quiet">{boundsText(name, { low, high })}</div></span>;
+  return <span title={`on ${counted(parts, "part")} that both have`}>{difference > 0 && "+"}{numberText(name, difference)}<div class="below quiet">{boundsText(name, { low, high })}</div></span>;
 }
 
 function Nothing() {

@@ -1,6 +1,7 @@
 import { useAnswer, usePosition } from "../logic/asking";
 import { nextOrder, parseOrder, type Order } from "../logic/columns";
 import { settings } from "../logic/format";
+import { useRefreshed } from "../logic/refreshed";
 import { address, ask, joined, list } from "../logic/route";
 import { bestOf, differences, evidence, intervalText, orderedSystems, profileOf, rateText, systemKey, type Scoreboard, type ScoredSet, type System } from "../logic/scores";
 import { boardSheet } from "../logic/sheets";
@@ -12,6 +13,9 @@ import { ProfileChoice } from "../parts/profile_choice";
 import { SignificancePanel } from "../parts/significance";
 
 const MOST = 200;
+const REFRESH_MS = 15_000;
+/** Intervals are drawn anew when something was scored. */
+const RARELY_MS = 60_000;
 
 /** Systems × test sets as the server scores them; every number leads to its evaluation. */
 export function ScoredBoard({ query }: { query: URLSearchParams }) {
@@ -20,6 +24,7 @@ export function ScoredBoard({ query }: { query: URLSearchParams }) {
   const sure = query.has("intervals");
   const tested = list(query.get("tested"));
   const { answer: board, problem, again } = useAnswer<Scoreboard>("/scores", { profile, filter, limit: MOST, intervals: sure || null });
+  useRefreshed(again, sure ? RARELY_MS : REFRESH_MS);
   return (
     <>
       <div class="tools">
@@ -144,7 +149,8 @@ function Nothing({ filter }: { filter: string }) {
     <section class="empty" aria-label="First steps">
       <h2>Nothing is scored yet</h2>
       <p>Log what a system recognised; the server counts the errors, by the same rules for all systems.</p>
-      <pre tabIndex={0}><code>{`client.register_test_set("my-test-set", rows, language="en")   # rows: id, reference, speaker, …
+      <pre tabIndex={0}><code>{`client.register_test_set("my-test-set", rows, language="en")
+# rows: dicts with id, reference, speaker, …
 with run.log_evaluation("my-test-set") as evaluation:
     evaluation.log(utterance_id, hypothesis)`}</code></pre>
       <p>Error rates that runs logged as numbers are under <a href={address("/leaderboard", { board: "logged" })}>Any metric</a>, diarization, verification and the like under <a href={address("/leaderboard", { board: "measured" })}>Other tasks</a>.</p>

@@ -2,6 +2,7 @@ import type { Experiment, RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { quoted } from "../logic/columns";
 import { ago, duration } from "../logic/format";
+import { useRefreshed } from "../logic/refreshed";
 import { address } from "../logic/route";
 import { useTitle } from "../logic/title";
 import { Facets, useFacets } from "../parts/facets";
@@ -20,6 +21,7 @@ const DOING = [
   ["failed", "failed or lost", FAILED],
   ["cancelled", "cancelled", "status = 'cancelled'"],
 ] as const;
+const REFRESH_MS = 10_000;
 const SHOWN = "name,status,experiment,created_at,duration,user,error";
 
 /** What there is, what runs, what failed, what is new. */
@@ -31,6 +33,7 @@ export function Home({ route: { query } }: ViewProps) {
   useTitle(task);
   const facets = useFacets();
   const newest = useAnswer<RunPage>("/runs", { limit: 8, fields: SHOWN });
+  useRefreshed(() => [experiments, running, failed, newest].forEach((each) => each.again()), REFRESH_MS);
   if (experiments.problem) return <Notice problem={experiments.problem} again={experiments.again} />;
   if (!experiments.answer || !newest.answer) return null;
   if (!experiments.answer.experiments.length && !task && !newest.answer.runs.length) return <FirstSteps title="No experiments yet" />;

@@ -88,13 +88,13 @@ export function Keys() {
           ))}</tbody>
         </table>
       </div>
-      <People />
+      <People who={who} />
     </>
   );
 }
 
 /** Access is by keys; who ran what is as the runs themselves say. */
-function People() {
+function People({ who }: { who: (actor: string | null) => string | null }) {
   const { answer, problem, again } = useAnswer<{ values: { value: string; count: number }[] }>("/values", { field: "user", limit: MOST_PEOPLE }, { present: true });
   if (problem) return <Notice problem={problem} again={again} />;
   if (!answer?.values.length) return null;
@@ -102,7 +102,7 @@ function People() {
     <section aria-label="People">
       <h2>People</h2>
       <p class="quiet">Who logged runs, as the runs say, of the newest 10,000.</p>
-      <p class="tags">{answer.values.map(({ value, count }) => <a key={value} class="tag" href={address("/runs", { filter: `user = ${quoted(value)}` })}>{value} <span class="quiet">{counted(count, "run")}</span></a>)}</p>
+      <p class="tags">{answer.values.map(({ value, count }) => <a key={value} class="tag" href={address("/runs", { filter: `user = ${quoted(value)}` })}>{who(value)} <span class="quiet">{counted(count, "run")}</span></a>)}</p>
     </section>
   );
 }
