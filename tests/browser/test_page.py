@@ -72,6 +72,18 @@ async def test_no_script_can_read_the_session_and_no_key_is_kept(person: Person)
     assert "stk_" not in kept
 
 
+async def test_a_chosen_theme_wins_over_the_system_but_not_on_paper(person: Person) -> None:
+    colour = "getComputedStyle(document.body).color"
+    light = await person.page.evaluate(colour)
+    theme = person.page.get_by_role("button", name="Theme")
+    for chosen in ("light", "dark"):
+        await theme.click()
+        await expect(theme).to_have_accessible_name(f"Theme: {chosen}")
+    assert await person.page.evaluate(colour) != light
+    await person.page.emulate_media(media="print")
+    assert await person.page.evaluate(colour) == light
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_runs_stand_in_a_table_beside_their_curves(
     person: Person, admin: httpx.AsyncClient, theme: str
