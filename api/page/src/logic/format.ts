@@ -12,6 +12,7 @@ export function isRate(metric: string): boolean {
 export function metric(name: string, value: Numeric | undefined): string {
   const given = number(value);
   if (given === null) return "";
+  if (name.endsWith("_bytes") && given >= 0) return size(given);
   if (!isRate(name) || !Number.isFinite(given)) return plain(given);
   return `${(given * 100).toFixed(2)} %`;
 }
@@ -37,6 +38,12 @@ export function duration(seconds: number | null | undefined): string {
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** A real-time factor: 12.88, 0.13, 0.0046. */
+export function realTime(factor: number | null): string {
+  if (factor === null) return "–";
+  return factor < 0.1 ? String(Number(factor.toPrecision(2))) : factor.toFixed(2);
 }
 
 /** A short time: whole milliseconds, then seconds. */

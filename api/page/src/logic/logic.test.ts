@@ -5,7 +5,7 @@ import type { Run } from "./api";
 import { column, differing, flat, inside, moved, nextOrder, orderTerm, parseOrder, testSetsOf, usualColumns } from "./columns";
 import { completed, keyed, literal, matching, placeAt } from "./completion";
 import { aligned, bandOf, extended, lineOf, panelOrder, parted, smoothed, together } from "./curves";
-import { duration, latency, metric, plain, settings, size } from "./format";
+import { duration, latency, metric, plain, settings, size, realTime } from "./format";
 import { groupsOf, spreadText, within } from "./groups";
 import { coordinates } from "./parallel";
 import { address, joined, list } from "./route";
@@ -26,6 +26,8 @@ describe("values", () => {
   it("are per cent where they are rates", () => {
     expect(metric("val_wer", 0.0437)).toBe("4.37 %");
     expect(metric("rtf", 0.13)).toBe("0.13");
+    expect([0.13, 6.574, 0.00461, null].map(realTime)).toEqual(["0.13", "6.57", "0.0046", "–"]);
+    expect(metric("system.memory_bytes", 153_000_000)).toBe("153 MB");
     expect(metric("answer", 0.5)).toBe("0.5");
     expect(metric("test_far", 0.02)).toBe("2.00 %");
     expect(metric("errors_so_far", 89)).toBe("89");

@@ -1,5 +1,5 @@
 /** Scores as the API has them, and what people are told of them: which is best, and why two are not comparable. */
-import { plain } from "./format";
+import { plain, realTime } from "./format";
 
 export interface Cell {
   evaluation: string;
@@ -124,7 +124,7 @@ export function evidence(cell: Cell, set: ScoredSet, unit: string | null): strin
     cell.errors === null ? "" : `${counted(cell.errors, "error")} in ${counted(cell.tokens, unitName(unit))}`,
     cell.utterances === null ? "" : `${counted(cell.utterances, "utterance")}, ${shareText(cell.coverage)} covered`,
     cell.speakers ? `${counted(cell.speakers, "speaker")}, mean of speakers ${rateText(cell.mean_of_speakers)}` : "",
-    cell.rtf === null ? "" : `RTF ${plain(cell.rtf)}`,
+    cell.rtf === null ? "" : `RTF ${realTime(cell.rtf)}`,
     cell.revision ? `revision ${cell.revision} of the set` : "own references",
     certaintyText(cell.certainty),
   ];

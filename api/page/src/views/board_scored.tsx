@@ -80,6 +80,7 @@ function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }
       <p class="quiet">
         {board.warnings?.map((warning) => <b key={warning}>{warning}. </b>)}
         Error rates are of all words together, by the profile <b>{board.profile}</b>. Bold is the lowest of a column among those that are alike.{query.has("intervals") && " Below are 95 % intervals in per cent; a number ties with the best of all where a test does not tell them apart."}
+        {systems.length > 1 && !picked.length && <> Why one is better: check two to see them word by word, or look at all <a href={address("/leaderboard", { board: "matrices", filter: query.get("filter"), profile: query.get("profile") })}>by noise, language and other conditions</a>.</>}
         {differ && <> <span class="differs">≠</span> marks numbers that are not like the others of their column, with the reason below: other references, or utterances without a hypothesis.</>}
       </p>
     </>

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { mayEdit } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { decodingOf, type Evaluation, type OneEvaluation, type Score } from "../logic/evaluations";
-import { moment, plain, settings } from "../logic/format";
+import { moment, plain, realTime, settings } from "../logic/format";
 import { address, shownMoment } from "../logic/route";
 import { counted, rateName, rateText, shareText, unitName } from "../logic/scores";
 import { useTitle } from "../logic/title";
@@ -93,7 +93,7 @@ function Figures({ score, unit }: { score: Score; unit: string | null }) {
     ["Utterances with errors", rateText(score.sentence_error_rate), `SER, ${number(score.wrong)} of them`],
     ["Mean of speakers", rateText(score.mean_of_speakers), score.speakers ? counted(score.speakers, "speaker") : "no speakers known"],
     ["Mean of utterances", rateText(score.mean_of_utterances), ""],
-    ["RTF", score.rtf === null ? "–" : plain(score.rtf), ""],
+    ["RTF", realTime(score.rtf), ""],
   ];
   const flags = Object.entries(score.flags).filter((flag): flag is [string, number] => typeof flag[1] === "number" && flag[1] > 0);
   return (
