@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { matrixOf, spreadOf, type Group } from "./breakdowns";
 import { evenMoments, momentsOf, placeOf } from "./moments";
-import { previewOf, rowsOf } from "./previews";
+import { indentedJson, previewOf, rowsOf } from "./previews";
 import { silence, soundOf, wordAt, type Recording } from "./recordings";
 import { fft, FFT_SIZE, outline, spectrumAt } from "./spectra";
 
@@ -69,6 +69,10 @@ describe("moments of a run", () => {
 });
 
 describe("previews", () => {
+  it("have lists of plain values on a line, and texts as they are", () => {
+    expect(indentedJson({ counts: [[6, 0], [0, 2]], none: [], text: "[\n 1\n]" })).toBe('{\n  "counts": [\n    [6, 0],\n    [0, 2]\n  ],\n  "none": [],\n  "text": "[\\n 1\\n]"\n}');
+    expect(indentedJson(Array.from({ length: 60 }, (_, i) => i)).split("\n")).toHaveLength(62);
+  });
   const of = (path: string, content_type: string, storage = { kind: "blob" }) => previewOf({ path, content_type, storage });
   it("are of what can be looked at, and a page or a script is a text", () => {
     expect([of("a.png", "image/png"), of("a.svg", "image/svg+xml"), of("a.wav", "audio/wav"), of("a.json", "application/json")]).toEqual(["image", "image", "audio", "json"]);

@@ -55,3 +55,13 @@ export function rowsOf(text: string, separator: string, most: number, whole: boo
   if (whole && rows.length < most && (cell || row.length)) end();
   return rows;
 }
+
+const LINE = 100;
+
+/** A list of plain values that fits a line stands on one: a matrix looks like one. */
+export function indentedJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(/\[\n\s+([^[\]{}]*?)\n\s+\]/g, (list, values: string) => {
+    const line = `[${values.replace(/\n\s+/g, " ")}]`;
+    return line.length <= LINE ? line : list;
+  });
+}

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../logic/api";
 import { plain, size } from "../logic/format";
-import { previewOf, rowsOf, type Artifact } from "../logic/previews";
+import { indentedJson, previewOf, rowsOf, type Artifact } from "../logic/previews";
 import { contentAddress } from "../logic/recordings";
 import { later } from "./later";
 import { Notice } from "./notice";
@@ -68,7 +68,7 @@ function Text({ address, bytes, most, show = (text) => text, note }: TextProps) 
 function indented(text: string, whole: boolean): string {
   if (!whole) return text;
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    return indentedJson(JSON.parse(text));
   } catch {
     return text; // NaN is none of JSON's numbers, and is logged all the same
   }

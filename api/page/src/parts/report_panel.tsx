@@ -106,14 +106,14 @@ function ScoredPanel({ form, told }: PanelProps) {
       <div class="scrolled" tabIndex={0} role="region" aria-label="Systems and test sets">
         <table class="board">
           <thead><tr>
-            <th scope="col">System</th><th scope="col">Decoding</th>
+            <th scope="col">System</th><th scope="col" class="broad-only">Decoding</th>
             {board.test_sets.map((set) => <th key={set.test_set} scope="col" class="number">{set.test_set}<div class="below">{set.revision ? `revision ${set.revision}` : "own references"}</div></th>)}
             {several && <th scope="col" class="number">Mean of sets</th>}
           </tr></thead>
           <tbody>{ordered(board).map((system) => (
             <tr key={systemKey(system)}>
-              <th scope="row"><a href={address(`/runs/${system.run_id}`, { as_of: position })}>{system.run}</a></th>
-              <td class="quiet settings" title={system.decoding}>{settings(system.decoding)}</td>
+              <th scope="row"><a href={address(`/runs/${system.run_id}`, { as_of: position })}>{system.run}</a><div class="quiet below narrow-only">{settings(system.decoding)}</div></th>
+              <td class="quiet settings broad-only" title={system.decoding}>{settings(system.decoding)}</td>
               {board.test_sets.map((set) => <Score key={set.test_set} {...{ system, set, board }} best={bestOf(board, set.test_set)} />)}
               {several && <td class="number">{rateText(system.macro_over_sets)}</td>}
             </tr>

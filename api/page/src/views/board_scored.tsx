@@ -58,7 +58,7 @@ function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }
           <thead><tr>
             <td class="narrow"><span class="unseen">Chosen</span></td>
             <Head id="run" title="System" order={order} />
-            <th scope="col">Decoding</th>
+            <th scope="col" class="broad-only">Decoding</th>
             {board.test_sets.map((set) => <Head key={set.test_set} id={`set:${set.test_set}`} title={set.test_set} below={set.revision ? `revision ${set.revision}` : "own references"} numeric order={order} test={set.systems > 1 ? () => test(set) : undefined} />)}
             {board.test_sets.length > 1 && <Head id="mean" title="Mean of sets" numeric order={order} />}
           </tr></thead>
@@ -66,8 +66,8 @@ function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }
             {systems.map((system) => (
               <tr key={systemKey(system)} class={chosen.includes(systemKey(system)) ? "lit" : ""}>
                 <td class="narrow"><input type="checkbox" aria-label={`Choose ${system.run} ${system.decoding}`} checked={chosen.includes(systemKey(system))} onChange={() => toggle(systemKey(system))} /></td>
-                <th scope="row"><a href={address(`/runs/${system.run_id}`)}>{system.run}</a>{system.experiment && <div class="quiet clip">{system.experiment}</div>}</th>
-                <td class="quiet settings" title={system.decoding}>{settings(system.decoding)}</td>
+                <th scope="row"><a href={address(`/runs/${system.run_id}`)}>{system.run}</a>{system.experiment && <div class="quiet clip">{system.experiment}</div>}<div class="quiet below narrow-only">{settings(system.decoding)}</div></th>
+                <td class="quiet settings broad-only" title={system.decoding}>{settings(system.decoding)}</td>
                 {board.test_sets.map((set) => <Score key={set.test_set} {...{ system, set, board }} best={best.get(set.test_set) ?? null} />)}
                 {board.test_sets.length > 1 && (
                   <td class="number">{rateText(system.macro_over_sets)}{system.missing > 0 && <div class="quiet">{system.missing} missing</div>}</td>
@@ -80,7 +80,7 @@ function Systems({ board, query }: { board: Scoreboard; query: URLSearchParams }
       <p class="quiet">
         {board.warnings?.map((warning) => <b key={warning}>{warning}. </b>)}
         Error rates are of all words together, by the profile <b>{board.profile}</b>. Bold is the lowest of a column among those that are alike.{query.has("intervals") && " Below are 95 % intervals in per cent; a number ties with the best of all where a test does not tell them apart."}
-        {systems.length > 1 && !picked.length && <> Why one is better: check two to see them word by word, or look at all <a href={address("/leaderboard", { board: "matrices", filter: query.get("filter"), profile: query.get("profile") })}>by noise, language and other conditions</a>.</>}
+        {systems.length > 1 && !picked.length && <span class="unprinted"> Why one is better: check two to see them word by word, or look at all <a href={address("/leaderboard", { board: "matrices", filter: query.get("filter"), profile: query.get("profile") })}>by noise, language and other conditions</a>.</span>}
         {differ && <> <span class="differs">≠</span> marks numbers that are not like the others of their column, with the reason below: other references, or utterances without a hypothesis.</>}
       </p>
     </>
