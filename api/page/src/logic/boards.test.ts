@@ -41,6 +41,8 @@ describe("matrices", () => {
   it("start with what is telling: languages and noise before length", () => {
     expect(usualDimensions({ length: 5, language: 3, "condition.snr": 2, run: 4 })).toEqual(["language", "condition.snr"]);
     expect(usualDimensions({ length: 5, language: 1, "condition.snr": 2, test_set: 1 })).toEqual(["condition.snr", "length"]);
+    expect(usualDimensions({ "condition.noise": 4, "condition.snr_db": 3, test_set: 3, speaker: 5, length: 3 })).toEqual(["condition.noise", "length"]);
+    expect(usualDimensions({ "condition.noise": 4, test_set: 3 })).toEqual(["condition.noise", "test_set"]);
     expect(usualDimensions({ length: 5 })).toBeNull();
   });
   it("lead to utterances by what these can be filtered by", () => {

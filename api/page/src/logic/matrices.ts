@@ -42,13 +42,18 @@ export type Dimensions = readonly [string, string] | readonly [string, string, s
 
 const FIRST = ["language", "domain", "corpus", "test_set", "length", "speaker"];
 
-/** What is looked at if nothing was chosen: a language or domain against what is known of the noise. */
+/**
+ * What is looked at if nothing was chosen: a language or domain against what is known of the noise. A condition often
+ * says the same as another, or as the set (noise, snr): against one stands what the utterances are.
+ */
 export function usualDimensions(factors: Readonly<Record<string, number>>): [string, string] | null {
   const known = Object.keys(factors).filter((each) => each !== "run" && each !== "evaluation");
   const conditions = known.filter((each) => each.startsWith("condition."));
   const order = [...FIRST.slice(0, 2), ...conditions, ...FIRST.slice(2)].filter((each) => known.includes(each));
   const telling = [...order.filter((each) => factors[each]! > 1), ...order.filter((each) => factors[each] === 1)];
-  const [rows, columns] = telling;
+  const rows = telling[0];
+  const apart = rows?.startsWith("condition.") && telling.find((each) => each === "length" || each === "speaker");
+  const columns = apart || telling[1];
   return rows && columns ? [rows, columns] : null;
 }
 
