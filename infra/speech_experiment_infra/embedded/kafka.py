@@ -51,6 +51,8 @@ _LOGGING = [
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 _TRIAL_TIMEOUT_S = 60.0
 _START_CACHES_KEPT = 4  # of other environments on this machine
+_TRY_AGAIN_S = 24 * 3600.0
+"""After a trial that gave no start cache: it took minutes, and would again at every start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +210,13 @@ def _start_cache(folder: Path) -> Path | None:
 
 
 def _make_start_cache(classpath: Sequence[Path], folder: Path, report: jars.Report) -> None:
-    """Run a broker for a moment and keep its loaded classes; without them it starts slower."""
+    """Run a broker for a moment and keep its loaded classes; without them it starts slower.
+
+    Where that failed, it is not tried again for a day.
+    """
     target = _start_cache_path(folder)
-    if target.exists():
+    failure = target.with_suffix(".failed")
+    if target.exists() or _is_recent(failure):
         return
     report("preparing a fast start of the broker")
     with tempfile.TemporaryDirectory(prefix="trial-", dir=folder) as scratch:
@@ -218,11 +224,20 @@ def _make_start_cache(classpath: Sequence[Path], folder: Path, report: jars.Repo
         try:
             _trial_run(classpath, Path(scratch), made)
             made.replace(target)
+            failure.unlink(missing_ok=True)
         except (OSError, subprocess.SubprocessError) as error:
             _log.warning("no start cache for the broker, it will start slower: %s", error)
+            failure.write_text(f"{error}\n")
     newest_first = sorted(folder.glob("broker-*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in newest_first[_START_CACHES_KEPT:]:
         old.unlink(missing_ok=True)
+
+
+def _is_recent(failure: Path) -> bool:
+    try:
+        return time.time() - failure.stat().st_mtime < _TRY_AGAIN_S
+    except FileNotFoundError:
+        return False
 
 
 def _trial_run(classpath: Sequence[Path], scratch: Path, made: Path) -> None:
