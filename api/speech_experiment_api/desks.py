@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,20 @@ _KEYS = {
 }
 
 
+class Depth(IntEnum):
+    """How much of the rows of all runs is laid out, or wanted: each depth has what those before it have.
+
+    SKETCHED  ids, experiments, and when they were created
+    OWN       what events say of a run itself, but for what is shown alone
+    DERIVED   the columns that are made of config and environment
+    """
+
+    NOTHING = 0
+    SKETCHED = 1
+    OWN = 2
+    DERIVED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What lies on a desk: a workspace, as of a vector (its token), made of the tables in these schemas."""
@@ -52,29 +67,29 @@ class Contents:
     """How far a subject is laid out.
 
     described    runs with everything about them
-    runs         whether the runs of the workspace are there; derived: with the derived columns
+    runs         how much of the rows of all runs of the workspace is there
     experiments  whether the workspace's are there
-    params …     the keys, or metrics of results, that are there of all runs
+    params …     the keys, or metrics of results, that are there of all runs; lasts: of summaries the last value alone
     """
 
     described: set[UUID] = field(default_factory=set)
-    runs: bool = False
-    derived: bool = False
+    runs: Depth = Depth.NOTHING
     experiments: bool = False
     params: set[str] = field(default_factory=set)
     tags: set[str] = field(default_factory=set)
     metrics: set[str] = field(default_factory=set)
+    lasts: set[str] = field(default_factory=set)
     results: set[str] = field(default_factory=set)
 
     def copy(self) -> Contents:
         return Contents(
             set(self.described),
             self.runs,
-            self.derived,
             self.experiments,
             set(self.params),
             set(self.tags),
             set(self.metrics),
+            set(self.lasts),
             set(self.results),
         )
 
@@ -100,7 +115,7 @@ class Desk:
         """Makes the desk ready for a subject: cleared, unless it lies there already."""
         if self.subject == subject:
             return
-        large = self.contents.runs or len(self.contents.described) > FEW
+        large = self.contents.runs > Depth.NOTHING or len(self.contents.described) > FEW
         self.subject, self.contents = None, Contents()
         schemas = (subject.metadata, subject.metrics)
         if self.schemas != schemas:
@@ -123,8 +138,11 @@ class Desk:
 
 
 def _tables(subject: Subject) -> str:
-    """Statements for empty tables with the columns of the live ones, none of them required."""
-    made = ["discard temp"]
+    """Statements for empty tables with the columns of the live ones, none of them required.
+
+    They are analysed while someone waits: a sample of some thousand rows has to do.
+    """
+    made = ["discard temp", "set default_statistics_target = 10"]
     for schema, names in ((subject.metadata, METADATA), (subject.metrics, METRICS)):
         for name in names:
             made.append(f"create temp table {name} as table {schema}.{name} with no data")

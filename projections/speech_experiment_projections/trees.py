@@ -61,8 +61,14 @@ def param_at(config: Mapping[str, Any], key: str) -> Param | None:
     """The one of `params` with this key, without looking at the others; None when there is none."""
     if len(key) > MAX_KEY:
         return None
+    if "." not in key and "\u2400" not in key:  # then it is no other key's, nested or cleaned
+        leaf = config.get(key, _NO_LEAF)
+        return None if leaf is _NO_LEAF or (isinstance(leaf, dict) and leaf) else _param(leaf)
     found = list(_leaves(config, key))
     return _param(found[-1]) if found else None
+
+
+_NO_LEAF = object()
 
 
 def _leaves(tree: Mapping[Any, Any], key: str) -> Iterator[Any]:

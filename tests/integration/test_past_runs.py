@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from speech_experiment_api.desks import Desk, Subject
 from speech_experiment_api.queries.needs import EVERY
-from speech_experiment_api.queries.past_runs import PastRuns, Wanted
+from speech_experiment_api.queries.past_rows import COLUMNS, Wanted
+from speech_experiment_api.queries.past_runs import PastRuns
 from speech_experiment_api.queries.sql import Tables
 from speech_experiment_consumers.intake import Letter, take_in
 from speech_experiment_consumers.metadata_sink import MetadataRows
@@ -125,16 +126,15 @@ async def check(
         "and table_name = 'runs' and column_name <> 'state'"
     )
     complete = ", ".join(f'"{row[0]}"' for row in columns)
-    shown = ", ".join(
-        f'"{row[0]}"' for row in columns if row[0] not in ("config", "environment", "traceback")
-    )
     together = dice.random() < 0.5  # what is laid out in one pass, or later, is the same
     everything = {"params": {EVERY}, "tags": {EVERY}}
-    await past.all_runs(Wanted(rows=True, derived=True, **(everything if together else {})))
+    depth = dice.choice(list(COLUMNS))
+    await past.all_runs(Wanted(rows=depth, **(everything if together else {})))
     if not together:
         await past.all_runs(Wanted(params={EVERY}))
         await past.all_runs(Wanted(tags={EVERY}))
     ours = "workspace = 'default'"
+    shown = ", ".join(f'"{column}"' for column in COLUMNS[depth])
     assert await content(database, "pg_temp.runs", shown) == await content(
         database, "metadata_v2.runs", shown, ours
     )

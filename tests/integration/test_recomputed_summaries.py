@@ -14,7 +14,7 @@ from speech_experiment_consumers.clickhouse_points import PointTable
 from speech_experiment_projections.curves import CurveRun, Speaker
 from speech_experiment_projections.effective import Resume, cutoffs
 from speech_experiment_projections.metrics import Piece, Series, rows
-from speech_experiment_projections.recompute import statement, summaries
+from speech_experiment_projections.recompute import last_values, statement, summaries
 from speech_experiment_projections.summaries import merge_all, summarise
 from speech_experiment_schemas.ids import key_hash, producer_hash, run_hash
 from speech_experiment_schemas.metrics import pack_calls
@@ -94,7 +94,13 @@ def test_summaries_of_the_store_are_those_of_the_fold_to_the_last_bit(table: Poi
             if keys is None or key_hash(series.key) in keys
         }
         found = {}
-        for each in summaries(table.query(statement(table.name, known, keys, cuts))):
+        complete = list(summaries(table.query(statement(table.name, known, keys, cuts))))
+        every = list(map(key_hash, KEYS)) if keys is None else keys
+        lasts = table.query(last_values(table.name, known, every, cuts))
+        assert {(run, key, rank): repr(value) for run, key, rank, value in lasts} == {
+            (each.run, each.key, each.rank): repr(each.summary.last) for each in complete
+        }
+        for each in complete:
             run = next(run for run in RUNS if run_hash(run) == each.run)
             key = next(key for key in KEYS if key_hash(key) == each.key)
             series = Series(run, each.rank, key)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..desks import Depth
 from .fields import Column, ExperimentColumn, Metric, Param, Result, Tag, TestSet, resolve
 from .syntax import And, Expression, Not, Or, Path, Query
 
@@ -38,32 +39,36 @@ DERIVED = frozenset(
     ]
 )
 """Columns, over the alias r, that are made of config, tags and environment."""
+SKETCHED = frozenset(["r.id", "r.workspace", "r.experiment_id", "r.created_at"])
+"""Columns that every question about runs looks at; see Depth."""
 
 
 @dataclass(slots=True)
 class Needs:
-    """derived: the columns made of config and environment; the others: keys, or EVERY.
+    """runs: so much of their rows; the others: keys, or EVERY.
 
-    results   metrics of results on test sets
+    metrics  their summaries; lasts: of those the last value alone
+    results  metrics of results on test sets
     """
 
-    derived: bool = False
+    runs: Depth = Depth.OWN
     params: set[str] = field(default_factory=set)
     tags: set[str] = field(default_factory=set)
     metrics: set[str] = field(default_factory=set)
+    lasts: set[str] = field(default_factory=set)
     results: set[str] = field(default_factory=set)
 
     def add(self, path: Path) -> None:
         """What a field asks for; raises FilterError for one that there is not."""
         match resolve(path):
             case Column(_, expression):
-                self.derived |= expression in DERIVED
+                self.runs = max(self.runs, _depth_of(expression))
             case Param(key):
                 self.params.add(key)
             case Tag(key):
                 self.tags.add(key)
-            case Metric(key):
-                self.metrics.add(key)
+            case Metric(key, stat):
+                (self.lasts if stat == "last" else self.metrics).add(key)
             case Result(metric):
                 self.results.add(metric)
             case TestSet():
@@ -72,9 +77,15 @@ class Needs:
                 pass
 
 
-def needs_of(query: Query, more: Iterable[Path] = ()) -> Needs:
-    """Of a filter and its order, and of further fields. Raises FilterError."""
-    needs = Needs()
+def _depth_of(expression: str) -> Depth:
+    if expression in SKETCHED:
+        return Depth.SKETCHED
+    return Depth.DERIVED if expression in DERIVED else Depth.OWN
+
+
+def needs_of(query: Query, more: Iterable[Path] = (), *, least: Depth = Depth.OWN) -> Needs:
+    """Of a filter and its order, and of further fields; least: what else is looked at. Raises FilterError."""
+    needs = Needs(least)
     terms = (term.path for term in query.order)
     for path in (*_paths(query.where), *terms, *more):
         needs.add(path)

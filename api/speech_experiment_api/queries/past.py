@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from ..desks import Contents, Desk, Subject
+from ..desks import Contents, Depth, Desk, Subject
 from ..stores import Stores
 from ..vectors import Vector
 from .needs import EVERY, Needs
 from .past_metrics import PastMetrics
-from .past_runs import PastRuns, Wanted
+from .past_rows import Wanted
+from .past_runs import PastRuns
 from .sql import Tables, on_desk
 
 
@@ -52,20 +53,21 @@ class Past:
         """What a question compares and sorts by, of all runs; and the experiments."""
         contents = self._contents
         await self._experiments()
-        rows = not contents.runs or needs.derived > contents.derived
+        rows = needs.runs > contents.runs
         wanted = Wanted(
-            rows=rows,
-            derived=rows and needs.derived,
+            rows=needs.runs if rows else Depth.NOTHING,
             params=_missing(needs.params, contents.params),
             tags=_missing(needs.tags, contents.tags),
         )
-        if any(wanted):
-            await self._runs.all_runs(wanted)
+        keys = _missing(needs.metrics, contents.metrics)
+        lasts = set() if EVERY in contents.metrics else needs.lasts - contents.metrics - contents.lasts
+        contents.lasts |= lasts
+        async with self._metrics.all_summaries(keys, lasts):
+            if any(wanted):
+                await self._runs.all_runs(wanted)
         if rows:
-            contents.runs, contents.derived = True, needs.derived
-            contents.described.clear()
-        if keys := _missing(needs.metrics, contents.metrics):
-            await self._metrics.all_summaries(keys)
+            contents.runs = needs.runs
+        if rows or keys or lasts:
             contents.described.clear()
         if metrics := _missing(needs.results, contents.results):
             await self._metrics.all_results(metrics)
@@ -75,7 +77,7 @@ class Past:
         """What the curves of these metrics need, of these runs."""
         if not self._contents.described.issuperset(ids):
             self._contents.described.difference_update(ids)
-            if not self._contents.runs:
+            if self._contents.runs < Depth.OWN:
                 await self._runs.begin(ids)
             await self._metrics.series(ids, keys)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from speech_experiment_projections import exact
 from speech_experiment_projections.curves import CurveRun, Speaker
 from speech_experiment_projections.effective import Resume
 from speech_experiment_projections.recognised import RULE, recognise
-from speech_experiment_projections.recompute import Found, statement, summaries
+from speech_experiment_projections.recompute import Found, last_values, statement, summaries
 from speech_experiment_projections.summaries import Summary
 from speech_experiment_schemas.ids import key_hash, run_hash
 
@@ -29,6 +30,8 @@ from .sql import Tables
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK = 2_000
+_AHEAD = 20_000
+"""Summaries, about, that the store makes while something else is laid out; they wait in memory."""
 _YEAR_1, _YEAR_9999 = -62_000_000_000_000_000, 253_000_000_000_000_000
 """As the live projection holds a client's time."""
 _SETTINGS = {"max_query_size": 64 << 20}
@@ -79,6 +82,7 @@ _SUMMARY = (
     "run_id", "key", "rank", "count", "nans", "last_value", "last_step", "last_time", "last_seq", "offset",
     "min_value", "min_step", "max_value", "max_step", "sum_value",
 )  # fmt: skip
+_LAST = ("run_id", "key", "rank", "last_value")
 _RESULT = (
     "run_id", "key", "test_set", "metric", "speaker", "decoding", "value", "step", "time", "rule", "partition",
     "offset",
@@ -94,6 +98,13 @@ class Attempt(NamedTuple):
     time: int
 
 
+class _Made(NamedTuple):
+    """Rows of summaries: complete ones, and those that have the last value alone."""
+
+    rows: list[tuple[Any, ...]]
+    lasts: list[tuple[Any, ...]]
+
+
 class PastMetrics:
     """Lays out the metrics of a workspace as of a vector; its scores win over results recognised from names."""
 
@@ -106,16 +117,62 @@ class PastMetrics:
         self._stores = stores
         self._scored = list(vector.below("evaluations").values())
 
-    async def all_summaries(self, keys: set[str]) -> None:
-        """Summaries of all runs."""
-        chosen, values = _chosen("s.key", keys, 3)
-        await self._forget("summaries", "key", keys)
+    @asynccontextmanager
+    async def all_summaries(self, keys: set[str], lasts: set[str]) -> AsyncIterator[None]:
+        """Summaries of all runs are there at the end; meanwhile the store makes them, and the session is free.
+
+        lasts: keys of which the last values do
+        """
+        if not keys and not lasts:
+            yield
+            return
+        both = keys | lasts
+        chosen, values = _chosen("s.key", both, 3)
+        await self._forget("summaries", "key", both)
         changed = await self._changed()
         await self._unchanged("summaries", changed, chosen, *values)
-        wanted = None if EVERY in keys else keys
-        async for rows in self._recomputed([run for run, known in changed.items() if known], wanted):
-            await self._copy("summaries", _SUMMARY, [_summary_row(run, key, each) for run, key, each in rows])
+        ids = [run for run, known in changed.items() if known]
+        chunks = [await self._curve_runs(chunk) for chunk in _chunks(ids)]
+        make = await self._maker(keys, lasts)
+        first = 1 if EVERY in both else max(1, _AHEAD // (_CHUNK * len(both)))
+        ahead = asyncio.create_task(asyncio.to_thread(lambda: [*map(make, chunks[:first])]))
+        try:
+            yield
+            for made in await ahead:
+                await self._copy_summaries(*made)
+        finally:
+            ahead.cancel()
+        for chunk in chunks[first:]:
+            await self._copy_summaries(*await asyncio.to_thread(make, chunk))
         await self._connection.execute("analyze pg_temp.summaries")
+
+    async def _maker(self, keys: set[str], lasts: set[str]) -> Callable[[Mapping[UUID, CurveRun]], _Made]:
+        """What asks the store for summaries of some runs, and makes rows of them."""
+        wanted = None if EVERY in keys else [key_hash(key) for key in keys]
+        names = (
+            {key_hash(key): key for key in keys | lasts} if wanted is not None else await self._names(None)
+        )
+        table = f"metric_points_v{self._live.versions[1]}"
+
+        def make(runs: Mapping[UUID, CurveRun]) -> _Made:
+            of = {each.hash: run for run, each in runs.items()}
+            made = _Made([], [])
+            if keys:
+                found = self._ask(statement(table, list(runs.values()), wanted, self._below))
+                made.rows.extend(_summary_row(of[each.run], names[each.key], each.summary) for each in found)
+            if lasts:
+                sql = last_values(table, list(runs.values()), list(map(key_hash, lasts)), self._below)
+                rows = self._stores.clickhouse.query(sql, settings=_SETTINGS).result_rows
+                made.lasts.extend((of[run], names[key], rank, value) for run, key, rank, value in rows)
+            return made
+
+        return make
+
+    async def _copy_summaries(
+        self, rows: Sequence[tuple[Any, ...]], lasts: Sequence[tuple[Any, ...]]
+    ) -> None:
+        await self._copy("summaries", _SUMMARY, rows)
+        await self._copy("summaries", _LAST, lasts)
 
     async def all_results(self, metrics: set[str]) -> None:
         """Results of all runs in these metrics."""
@@ -242,11 +299,17 @@ class PastMetrics:
             for run in ids
         }
 
-    async def _names(self, hashes: Collection[int]) -> dict[int, str]:
-        if not hashes:
+    async def _names(self, hashes: Collection[int] | None) -> dict[int, str]:
+        """hash → key; None: of all keys."""
+        if hashes is not None and not hashes:
             return {}
-        signed = [each - (1 << 64) if each >= 1 << 63 else each for each in hashes]
-        query = f"select hash, key from {self._live.metrics}.metric_keys where hash = any($1::bigint[])"
+        signed = (
+            None if hashes is None else [each - (1 << 64) if each >= 1 << 63 else each for each in hashes]
+        )
+        query = (
+            f"select hash, key from {self._live.metrics}.metric_keys "
+            "where $1::bigint[] is null or hash = any($1::bigint[])"
+        )
         return {row["hash"] % 2**64: row["key"] for row in await self._connection.fetch(query, signed)}
 
     async def _keys_of_results(self, metrics: set[str]) -> set[str]:

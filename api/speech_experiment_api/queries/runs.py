@@ -8,6 +8,7 @@ from functools import lru_cache
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..desks import Depth
 from ..params import flag, integer, path_uuid
 from ..problems import Problem, bad_request
 from ..routing import Param, Routes
@@ -77,7 +78,7 @@ async def _page(read: Reading, question: Question) -> dict[str, object]:
     wanted = _fields(parameters.get("fields"))
     digest = _digest(read)
     after = _cursor(read, digest)
-    await read.world.fields(needs_of(question.query))
+    await read.world.fields(needs_of(question.query, least=Depth.SKETCHED))
     page = await find_page(read.connection, read.tables, question, after, limit, walking=not read.past)
     await read.world.runs(page.ids)
     runs = await describe(read.connection, read.tables, page.ids, question, wanted)
