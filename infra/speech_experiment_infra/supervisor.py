@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.05
 _LOOK_AGAIN_S = 5.0
 _READY_TIMEOUT_S = 120.0
+_LOAD_TIMEOUT_S = 5.0
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 10.0)
 """Short at first: Postgres refuses to start until the kernel has buried a predecessor that was killed with -9."""
 _STABLE_S = 30.0
@@ -115,6 +116,8 @@ class Supervisor:
         self._step("starting the stores")
         for child in self._layout.stores():
             self._launch(child)
+            if child.name == "kafka":
+                await self._let_load()
         if not are_set_up(self._layout.folders(), self._layout.settings):
             self._step("setting up the stores")
             await self._provision()
@@ -127,6 +130,15 @@ class Supervisor:
         self._step("ready")
         on_ready()
         await self._stopping.wait()
+
+    async def _let_load(self) -> None:
+        """Leave the processor to the broker while it loads: it takes longest, and the others wait for it.
+
+        One that was killed then waits, idle, for its old session to run out, and the others load meanwhile.
+        """
+        broker = self._layout.broker
+        if broker is not None:
+            await self._until(broker.loaded, _LOAD_TIMEOUT_S)
 
     async def _prepare(self) -> None:
         layout = self._layout

@@ -92,9 +92,11 @@ class Broker:
 
     def listening(self) -> bool:
         """True when the broker accepts connections."""
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return _answers(self.port)
+
+    def loaded(self) -> bool:
+        """True when most of its classes are loaded: its controller accepts connections."""
+        return _answers(self.controller_port)
 
     @property
     def _properties(self) -> Path:
@@ -174,6 +176,12 @@ _SMALL = {
     "log.segment.bytes": str(128 << 20),
     "log.flush.offset.checkpoint.interval.ms": "5000",
 }
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _escaped(value: str) -> str:
