@@ -135,7 +135,7 @@ class Evidence:
             return
         account = account_of(recorded)
         try:
-            recorded = recorded._replace(accepted=self.accounts.admit(recorded))
+            recorded = recorded.admitted(self.accounts.admit(recorded))
         except Refused:
             return  # a stranger's
         counts = bool(recorded.accepted) and (recorded.partition, recorded.offset) not in self._parked
