@@ -274,6 +274,15 @@ async def test_pages_of_the_past_stay_at_their_vector(lab: Lab) -> None:
     ] == "cursor"
 
 
+async def test_curves_take_nothing_from_what_searches_compare(lab: Lab) -> None:
+    runs = {str(await lab.run(f"compared {wer}", {}, {}, *curve(5, wer=wer))) for wer in (0.7, 0.8)}
+    search = {"filter": "metrics.val_wer > 0.6", "as_of": (await lab.get("/runs"))["vector"]}
+    (shown,) = (await lab.get("/runs", limit=1, **search))["runs"]
+    (other,) = runs - {shown["id"]}
+    assert (await lab.get(f"/runs/{other}/curves", key="train_loss", as_of=search["as_of"]))["curves"]
+    assert runs <= {run["id"] for run in (await lab.get("/runs", **search))["runs"]}
+
+
 async def test_moments(lab: Lab) -> None:
     before = datetime.now(UTC)
     await asyncio.sleep(1.1)

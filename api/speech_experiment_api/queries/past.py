@@ -75,11 +75,16 @@ class Past:
 
     async def series(self, ids: Collection[UUID], keys: Collection[str]) -> None:
         """What the curves of these metrics need, of these runs."""
-        if not self._contents.described.issuperset(ids):
-            self._contents.described.difference_update(ids)
-            if self._contents.runs < Depth.OWN:
-                await self._runs.begin(ids)
-            await self._metrics.series(ids, keys)
+        contents = self._contents
+        if contents.described.issuperset(ids):
+            return
+        if contents.metrics or contents.lasts or contents.results:
+            await self.runs(ids)  # in whole: a question about all runs compares their other metrics
+            return
+        contents.described.difference_update(ids)
+        if contents.runs < Depth.OWN:
+            await self._runs.begin(ids)
+        await self._metrics.series(ids, keys)
 
     async def _experiments(self) -> None:
         if not self._contents.experiments:
