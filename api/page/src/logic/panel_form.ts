@@ -43,6 +43,12 @@ export interface PanelForm {
   errors: { line: number; text: string }[];
 }
 
+export interface PanelProps {
+  form: PanelForm;
+  /** What it shows, as Markdown, for whoever downloads the report. */
+  told: (text: string) => void;
+}
+
 export function isKind(word: string | undefined): word is PanelKind {
   return word !== undefined && Object.hasOwn(KINDS, word);
 }

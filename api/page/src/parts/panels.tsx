@@ -8,16 +8,10 @@ import { useLive, type LivePoints } from "../logic/live";
 import type { PanelText } from "../logic/panel_text";
 import { ask, joined, list } from "../logic/route";
 import { idFilter } from "../logic/columns";
+import type { ShownRun } from "../logic/shown_run";
 import { Chart, type ChartLine } from "./chart";
 import { ExportChart } from "./export_menu";
 import { Empty, Notice } from "./notice";
-
-export interface ShownRun {
-  id: string;
-  name: string;
-  status: string;
-  started: number;
-}
 
 /** When each later attempt of a run began, in seconds, and after which step. */
 type Resumes = Record<string, { time: number; step: number | null }[]>;

@@ -6,14 +6,13 @@ import { idFilter } from "../logic/columns";
 import type { Axis } from "../logic/curves";
 import type { Sheet } from "../logic/exports";
 import { metric } from "../logic/format";
-import { limitOf, listed } from "../logic/panel_form";
+import { limitOf, listed, type PanelProps } from "../logic/panel_form";
 import { useRefreshed } from "../logic/refreshed";
 import { tableText } from "../logic/reports";
-import { shownRun } from "../views/runs";
+import { shownRun, type ShownRun } from "../logic/shown_run";
 import { Chart, type ChartLine } from "./chart";
 import { Empty, Notice } from "./notice";
-import { chartLine, useSeen, Values, type ShownRun } from "./panels";
-import type { PanelProps } from "./report_panel";
+import { chartLine, useSeen, Values } from "./panels";
 
 const POINTS = 1_000;
 const RUNNING_MS = 5_000;

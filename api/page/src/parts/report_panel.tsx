@@ -5,7 +5,7 @@ import type { Alignment } from "../logic/alignment";
 import { Position, useAnswer, usePosition } from "../logic/asking";
 import { column, parseOrder, USUAL } from "../logic/columns";
 import { settings } from "../logic/format";
-import { limitOf, listed, type PanelForm } from "../logic/panel_form";
+import { limitOf, listed, type PanelForm, type PanelProps } from "../logic/panel_form";
 import { useRefreshed } from "../logic/refreshed";
 import { marked, positionText, tableText } from "../logic/reports";
 import { address } from "../logic/route";
@@ -18,12 +18,6 @@ import { Empty, Notice } from "./notice";
 import { ReportChart } from "./report_chart";
 import { SheetTable } from "./sheet_table";
 import { UtterancePanel } from "./utterance";
-
-export interface PanelProps {
-  form: PanelForm;
-  /** What it shows, as Markdown, for whoever downloads the report. */
-  told: (text: string) => void;
-}
 
 interface FrameProps extends PanelProps {
   /** Where the whole report is frozen; null: nowhere. */

@@ -1,8 +1,8 @@
 import { address, list } from "../logic/route";
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import { CompareEvaluations } from "./compare_evaluations";
 import { CompareRuns } from "./compare_runs";
-import type { ViewProps } from ".";
 
 /** Evaluations side by side, utterance by utterance; or runs, by their configs and curves. */
 export function Compare({ route }: ViewProps) {

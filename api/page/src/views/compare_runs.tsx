@@ -6,12 +6,12 @@ import { differing, idFilter } from "../logic/columns";
 import type { Sheet } from "../logic/exports";
 import { anything } from "../logic/format";
 import { address, ask } from "../logic/route";
+import { shownRun } from "../logic/shown_run";
 import { ExportMenu } from "../parts/export_menu";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { Parallel } from "../parts/parallel";
 import { Results } from "./compare_runs_results";
-import { shownRun } from "./runs";
 
 const MOST = 20;
 const FIELDS = "name,status,experiment,started_at,created_at,config,metrics,test_sets";

@@ -6,11 +6,11 @@ import { moment, plain, realTime, settings } from "../logic/format";
 import { address, shownMoment } from "../logic/route";
 import { counted, rateName, rateText, shareText, unitName } from "../logic/scores";
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import type { Corrected } from "../parts/correction";
 import { Empty, Notice } from "../parts/notice";
 import { ProfileChoice } from "../parts/profile_choice";
 import { Utterances } from "./evaluation_utterances";
-import type { ViewProps } from ".";
 
 const SCORING_MS = 2_000;
 

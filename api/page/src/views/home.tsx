@@ -5,9 +5,9 @@ import { ago, duration } from "../logic/format";
 import { useRefreshed } from "../logic/refreshed";
 import { address } from "../logic/route";
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import { Facets, useFacets } from "../parts/facets";
 import { Empty, FirstSteps, Notice, Status } from "../parts/notice";
-import type { ViewProps } from ".";
 
 interface Experiments {
   experiments: Experiment[];

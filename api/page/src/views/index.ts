@@ -1,7 +1,7 @@
 /** Every view, with the first part of its path; a new view is a line here, and one in page.py for the server. */
 import type { ComponentType } from "preact";
-import type { Me } from "../logic/api";
 import type { Route } from "../logic/route";
+import type { ViewProps } from "../logic/view";
 import { later } from "../parts/later";
 import { Compare } from "./compare";
 import { EvaluationView } from "./evaluation";
@@ -13,11 +13,6 @@ import { RunView } from "./run";
 import { Runs } from "./runs";
 
 const Reports = later<ViewProps>(() => import("./reports").then((views) => views.Reports));
-
-export interface ViewProps {
-  route: Route;
-  me: Me;
-}
 
 type View = ComponentType<ViewProps>;
 

@@ -1,6 +1,6 @@
 import { address } from "../logic/route";
 import { useTitle } from "../logic/title";
-import type { ViewProps } from ".";
+import type { ViewProps } from "../logic/view";
 import { LoggedBoard } from "./board_logged";
 import { MatrixBoard } from "./board_matrices";
 import { MeasuredBoard } from "./board_measured";

@@ -1,11 +1,11 @@
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import { PresentAlone } from "../parts/notice";
 import { Tabs } from "../parts/tabs";
 import { Delivery } from "./operations_delivery";
 import { Health } from "./operations_health";
 import { Keys } from "./operations_keys";
 import { DeadLetters } from "./operations_letters";
-import type { ViewProps } from ".";
 
 const PARTS = [
   [null, "Health"],

@@ -8,9 +8,9 @@ import { panelsIn } from "../logic/report_body";
 import { frozenText, positionText, saverOf, type Report, type RevisionHead } from "../logic/reports";
 import { address, ask, go, shownMoment, shownShare } from "../logic/route";
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import { Notice } from "../parts/notice";
 import { ReportText } from "../parts/report_text";
-import type { ViewProps } from ".";
 
 /** A report to read, under /reports/ID; with ?revision=N as it was saved then. */
 export function ReportView({ id, route, me }: ViewProps & { id: string }) {

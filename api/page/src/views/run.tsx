@@ -5,7 +5,9 @@ import { colourOf } from "../logic/colours";
 import { ago, duration, moment } from "../logic/format";
 import { useLive } from "../logic/live";
 import { address, shownShare } from "../logic/route";
+import { shownRun } from "../logic/shown_run";
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { TimeSlider } from "../parts/time_slider";
@@ -14,8 +16,6 @@ import { Events } from "./run_events";
 import { Logs } from "./run_logs";
 import { Overview } from "./run_overview";
 import { Results } from "./run_results";
-import { shownRun } from "./runs";
-import type { ViewProps } from ".";
 
 const TABS = [
   ["", "Overview"],

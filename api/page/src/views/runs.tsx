@@ -8,16 +8,17 @@ import { useLive } from "../logic/live";
 import { usePages } from "../logic/pages";
 import { useRefreshed } from "../logic/refreshed";
 import { address, ask, go, joined, list, shownShare } from "../logic/route";
+import { shownRun } from "../logic/shown_run";
 import { useTitle } from "../logic/title";
+import type { ViewProps } from "../logic/view";
 import { ColumnsMenu } from "../parts/columns_menu";
 import { ExportMenu } from "../parts/export_menu";
 import { FilterBox } from "../parts/filter_box";
 import { GroupMenu } from "../parts/group_menu";
 import { FirstSteps, Notice, Status } from "../parts/notice";
-import { Panels, type ShownRun } from "../parts/panels";
+import { Panels } from "../parts/panels";
 import { SavedViews } from "../parts/saved_views";
 import { VirtualTable, type TableColumn } from "../parts/table";
-import type { ViewProps } from ".";
 import { GroupCurves, GroupTable } from "./runs_grouped";
 
 const PAGE = 200;
@@ -172,8 +173,4 @@ function Curves({ ids, ...rest }: CurvesProps) {
   const found = ids.length ? answer!.runs : [];
   const keys = found.flatMap((run) => Object.keys(run.metrics ?? {}));
   return <Panels runs={found.map(shownRun)} keys={keys} {...rest} />;
-}
-
-export function shownRun(run: Run): ShownRun {
-  return { id: run.id, name: run.name, status: run.status, started: Date.parse(run.started_at ?? run.created_at) / 1000 };
 }

@@ -6,11 +6,11 @@ import type { Column, Order } from "../logic/columns";
 import { groupName, groupsOf, neededFields, spreadText, valuesOf, within } from "../logic/groups";
 import { groupsSheet } from "../logic/sheets";
 import { address } from "../logic/route";
+import { shownRun } from "../logic/shown_run";
 import { ExportMenu } from "../parts/export_menu";
 import { Empty, Notice } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { VirtualTable, type TableColumn } from "../parts/table";
-import { shownRun } from "./runs";
 
 interface Groups {
   vector: string;
