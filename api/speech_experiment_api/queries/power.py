@@ -98,10 +98,4 @@ def _answered(head: dict[str, Any], parts: Sequence[Scored], places: Sequence[Pl
         found = needed_by_pilot(one, other, head["delta"], alpha=head["alpha"], power=head["power"])
     except ValueError as error:
         raise Problem(409, "not_comparable", f"the pilot {error}", field="system") from None
-    return {
-        **head,
-        "utterances_needed": found.utterances,
-        "speakers_needed": found.speakers,
-        "pilot_utterances": found.pilot_utterances,
-        "pilot_speakers": found.pilot_speakers,
-    }
+    return head | found._asdict()

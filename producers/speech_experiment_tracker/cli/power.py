@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -160,8 +161,7 @@ def _measured(
 
     sides = sides_of_files(pilot[0], pilot[1], ref, Preparer(profile_of(profile)))
     one, other = next(iter(sides.pairs.values()))
-    found = needed_by_pilot(one, other, delta, alpha=alpha, power=chance)
-    return _needed(found.utterances, found.speakers, found.pilot_utterances, found.pilot_speakers)
+    return _known(needed_by_pilot(one, other, delta, alpha=alpha, power=chance)._asdict())
 
 
 def _on_server(
@@ -178,14 +178,12 @@ def _on_server(
             alpha=alpha,
             power=chance,
         )
-    names = ("utterances_needed", "speakers_needed", "pilot_utterances", "pilot_speakers")
-    return _needed(*(answer[name] for name in names))
+    return _known(answer)
 
 
-def _needed(
-    utterances: int, speakers: int | None, pilot_utterances: int, pilot_speakers: int
-) -> dict[str, Any]:
-    found = {"utterances_needed": utterances, "pilot_utterances": pilot_utterances}
-    if speakers is not None:
-        found |= {"speakers_needed": speakers, "pilot_speakers": pilot_speakers}
-    return found
+def _known(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pilot tells, without speakers where it knows none."""
+    names: tuple[str, ...] = ("utterances_needed", "pilot_utterances")
+    if found["speakers_needed"] is not None:
+        names = (*names, "speakers_needed", "pilot_speakers")
+    return {name: found[name] for name in names}

@@ -11,12 +11,12 @@ from .significance import units_needed
 class Needed(NamedTuple):
     """What a difference takes, and what that is judged by.
 
-    speakers           None where fewer than two are known
+    speakers_needed    None where fewer than two are known
     pilot_utterances   that both systems are scored on; pilot_speakers: of those
     """
 
-    utterances: int
-    speakers: int | None
+    utterances_needed: int
+    speakers_needed: int | None
     pilot_utterances: int
     pilot_speakers: int
 

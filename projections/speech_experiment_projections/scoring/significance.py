@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .alignment import Step
+from .power import reach
 
 MIN_GOOD_WORDS = 2
 """Reference words that both systems have right, in a row, which end a segment; as in SCTK."""
@@ -159,9 +160,6 @@ def units_needed(
         raise ValueError(f"needs at least two units of both systems, got {saved.size}")
     if not difference or not lengths.sum():
         raise ValueError("needs a difference that is not zero, and units with words")
-    from scipy.stats import norm
-
     residuals = saved - lengths * (saved.sum() / lengths.sum())
     deviation = float(residuals.std(ddof=1)) / float(lengths.mean())
-    reach = float(norm.ppf(1 - alpha / 2) + norm.ppf(power))
-    return max(2, ceil((reach * deviation / difference) ** 2))
+    return max(2, ceil((reach(alpha, power) * deviation / difference) ** 2))
