@@ -193,7 +193,7 @@ async def actual_tables(settings: Settings, schema: str) -> dict[str, Any]:
                 )
             },
             "beats": {
-                (r["run_id"], beat, to_json(msgspec.json.decode(r["problems"])))
+                (r["run_id"], beat, to_json(dict(sorted(msgspec.json.decode(r["problems"]).items()))))
                 for r in await c.fetch(f"select * from {schema}.run_contacts")
                 for beat in unpack(r["beats"])
             },
