@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 
 from speech_experiment_infra.settings import Settings, load_settings
@@ -31,6 +33,18 @@ class RunningStack:
     url: str
     key: str
     """Admin key of the workspace ``default``."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drains_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Drains outlive their trainers and wait for a server to come back; those of a module's tests need not."""
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if "speech_experiment_tracker.drain" in command and command[-1].startswith(folder):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def command_line(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

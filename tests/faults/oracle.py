@@ -67,6 +67,8 @@ Call = tuple[UUID, str]
 class Testimony:
     """Call → digest, of calls begun and of calls that returned; `times` are monotonic, of the return."""
 
+    __test__: ClassVar = False  # however its name begins
+
     begun: dict[Call, str] = field(default_factory=dict)
     returned: dict[Call, str] = field(default_factory=dict)
     times: dict[Call, float] = field(default_factory=dict)
