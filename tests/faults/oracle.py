@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 from uuid import UUID
 
 from speech_experiment_infra.connections import clickhouse, kafka_consumer, object_store, postgres_pool
