@@ -10,11 +10,13 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .asker import identity
 from .config import OnError, OnFull, resolve
 from .drain.process import ensure
 from .errors import TrackerError
 from .guard import Problems, say
-from .questions import Questions, identity
+from .run_questions import RunQuestions
+from .score_questions import ScoreQuestions
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,7 +34,7 @@ LONGEST_WAIT = 20.0
 """Seconds of one request that waits; longer waits are several."""
 
 
-class Client(Questions):
+class Client(RunQuestions, ScoreQuestions):
     """Logs to a server, or offline to a spool that is delivered later.
 
     api_url, api_key  of the server; else SPEECH_TRACKER_URL and SPEECH_TRACKER_API_KEY, else the config
