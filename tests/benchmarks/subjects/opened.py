@@ -13,7 +13,8 @@ def opened(url: str, done: str, times: int) -> dict[str, float]:
     Raises RuntimeError when it never held.
     """
     command = [os.environ["BENCH_PYTHON"], "-m", "tests.benchmarks.browsing", url, done, str(times)]
-    outcome = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    patience = 60 + 90 * times  # a window waits 60 s for its expression, and is opened and closed
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
     for line in reversed(outcome.stdout.splitlines()):
         if line.startswith("RESULT "):
             found: dict[str, float] = json.loads(line.removeprefix("RESULT "))

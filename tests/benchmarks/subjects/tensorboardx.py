@@ -104,8 +104,8 @@ def page(folder: Path, quick: bool) -> dict[str, float]:
         return figures | {"page_curves_cold": opened(url, _DRAWN, 2 if quick else 5)["taken"]}
 
 
-_DRAWN = r"/\d (sec|min|hr)/.test(document.querySelector('scalar-card')?.innerText ?? '')"
-"""The curves are on a canvas; the table below them has their last values once they are drawn."""
+_DRAWN = f"document.querySelectorAll('scalar-card tb-data-table-content-row').length >= {DRAWN}"
+"""The curves are on a canvas; the table below them has a row with the last value of each once they are drawn."""
 
 
 def idle(folder: Path, quick: bool) -> dict[str, float]:
