@@ -18,6 +18,9 @@ from .thinning import thinned
 
 _NAMES = ("NaN", "Infinity", "-Infinity")
 
+Rows = slice | list[int]
+_ALL = slice(None)
+
 
 class Points:
     """One answer of the store: rows by run, key and rank, each in the order of the axis.
@@ -41,21 +44,21 @@ class Points:
         """Leaves these rows alone."""
         self.columns = {name: column[rows] for name, column in self.columns.items()}
 
-    def run_index(self) -> NDArray[np.int32]:
+    def run_index(self, rows: Rows = _ALL) -> NDArray[np.int32]:
         """Of each row, the place of its run in `runs`."""
-        return self._index("run", [run.hash for run in self.asked.runs])
+        return self._index("run", [run.hash for run in self.asked.runs], rows)
 
-    def key_index(self) -> NDArray[np.int32]:
+    def key_index(self, rows: Rows = _ALL) -> NDArray[np.int32]:
         """Of each row, the place of its key in `asked.keys`."""
-        return self._index("key", [key_hash(key) for key in self.asked.keys])
+        return self._index("key", [key_hash(key) for key in self.asked.keys], rows)
 
-    def _index(self, name: str, hashes: list[int]) -> NDArray[np.int32]:
+    def _index(self, name: str, hashes: list[int], rows: Rows) -> NDArray[np.int32]:
         if name not in self.columns:
-            return np.zeros(len(self), np.int32)
+            return np.zeros(len(self.columns["value"][rows]), np.int32)
         known = np.array(hashes, np.uint64)
         order = np.argsort(known)
-        found: NDArray[np.int32] = order[np.searchsorted(known[order], self.columns[name])].astype(np.int32)
-        return found
+        found = order[np.searchsorted(known[order], self.columns[name][rows])]
+        return found.astype(np.int32)
 
 
 def thin_out(points: Points, wanted: int) -> None:
@@ -64,9 +67,7 @@ def thin_out(points: Points, wanted: int) -> None:
     for _, key, rows in _series(points, each_rank=True):
         keys.setdefault(key, []).append(rows)
     if keys:
-        x, values = _axis(points), points.columns["value"]
-        kept = [thinned(x, values, series, wanted) for series in keys.values()]
-        points.keep(np.sort(np.concatenate(kept)))
+        points.keep(thinned(_axis(points), points.columns["value"], keys.values(), wanted))
 
 
 def _axis(points: Points) -> NDArray[Any]:
@@ -123,15 +124,13 @@ def _series(points: Points, each_rank: bool = False) -> Iterator[tuple[int, int,
     """(run, key, rows) of every curve that has points; ranks of one key stay together unless asked apart."""
     if not len(points):
         return
-    runs, keys = points.run_index(), points.key_index()
-    changes = [
-        np.diff(column) != 0 for column in (runs, keys) if len(points.runs) > 1 or len(points.asked.keys) > 1
-    ]
-    if each_rank and "rank" in points.columns:
-        changes.append(np.diff(points.columns["rank"]) != 0)
-    edges = (np.flatnonzero(np.logical_or.reduce(changes)) + 1).tolist() if changes else []
-    for start, stop in zip([0, *edges], [*edges, len(points)], strict=True):
-        yield int(runs[start]), int(keys[start]), slice(start, stop)
+    names = [name for name in ("run", "key", *(["rank"] if each_rank else [])) if name in points.columns]
+    changes = [np.diff(points.columns[name]) != 0 for name in names]
+    starts = [0, *((np.flatnonzero(np.logical_or.reduce(changes)) + 1).tolist() if changes else [])]
+    runs, keys = points.run_index(starts), points.key_index(starts)
+    stops = [*starts[1:], len(points)]
+    for run, key, start, stop in zip(runs.tolist(), keys.tolist(), starts, stops, strict=True):
+        yield run, key, slice(start, stop)
 
 
 def _columns(points: Points, rows: slice) -> dict[str, Sequence[Any] | NDArray[Any]]:

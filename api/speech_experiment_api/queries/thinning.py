@@ -7,7 +7,7 @@ asked for comes whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,38 +19,48 @@ _WIDEST = 2**62
 """Spans beyond it do not fit 64 bits when counted in buckets."""
 
 
-def thinned(x: NDArray[Any], values: NDArray[np.float64], series: Sequence[slice], points: int) -> Index:
-    """The rows to keep of the series of one key, ascending.
+def thinned(
+    x: NDArray[Any], values: NDArray[np.float64], keys: Iterable[Sequence[slice]], points: int
+) -> Index:
+    """The rows to keep, ascending.
 
     x        (N,) place on the axis, whole numbers or floats
     values   (N,) may be NaN or infinite
-    series   the rows of each, none empty; together they are the key
+    keys     the rows of each series of each key, none empty; together they are all rows
     points   wanted of each series, about
     """
-    if sum(rows.stop - rows.start for rows in series) <= points * len(series):
-        return np.concatenate([np.arange(rows.start, rows.stop) for rows in series])
-    lowest = min(x[rows].min() for rows in series)
-    highest = max(x[rows].max() for rows in series)
-    if x.dtype.kind == "i" and int(highest) - int(lowest) >= _WIDEST:
-        x, lowest, highest = x.astype(np.float64), np.float64(lowest), np.float64(highest)
-    width = _width(highest - lowest, max(1, points // 2 - 1))
-    return np.concatenate(
-        [rows.start + _kept(x[rows], values[rows], lowest, highest, width) for rows in series]
-    )
+    order: Index | None = None
+    starts: list[Index] = []
+    for series in keys:
+        if sum(rows.stop - rows.start for rows in series) <= points * len(series):
+            starts += [np.arange(rows.start, rows.stop) for rows in series]
+            continue
+        lowest, highest, width = _buckets([x[rows] for rows in series], points)
+        for rows in series:
+            places = x[rows]
+            if (places[1:] < places[:-1]).any():
+                order = np.arange(len(x)) if order is None else order
+                order[rows] = rows.start + np.argsort(places, kind="stable")
+                places = x[order[rows]]
+            starts.append(rows.start + _starts(places, lowest, highest, width))
+    ascending = np.sort(np.concatenate(starts))
+    if order is None:
+        return _extremes(values, ascending)
+    return np.sort(order[_extremes(values[order], ascending)])
+
+
+def _buckets(places: Sequence[NDArray[Any]], points: int) -> tuple[Any, Any, Any]:
+    """The two ends of the axis and the width of a bucket, for all series of a key."""
+    lowest, highest = min(each.min() for each in places), max(each.max() for each in places)
+    if places[0].dtype.kind == "i" and int(highest) - int(lowest) >= _WIDEST:
+        lowest, highest = np.float64(lowest), np.float64(highest)
+    return lowest, highest, _width(highest - lowest, max(1, points // 2 - 1))
 
 
 def _width(span: Any, buckets: int) -> Any:
     if isinstance(span, np.floating):
         return span / buckets if span > 0 and np.isfinite(span) else 1.0
     return max(1, int(span) // buckets)
-
-
-def _kept(x: NDArray[Any], values: NDArray[np.float64], lowest: Any, highest: Any, width: Any) -> Index:
-    """The places of the extremes of one series, ascending."""
-    if (x[1:] >= x[:-1]).all():
-        return _extremes(values, _starts(x, lowest, highest, width))
-    order = np.argsort(x, kind="stable")
-    return np.sort(order[_extremes(values[order], _starts(x[order], lowest, highest, width))])
 
 
 def _starts(x: NDArray[Any], lowest: Any, highest: Any, width: Any) -> Index:
@@ -68,16 +78,13 @@ def _starts(x: NDArray[Any], lowest: Any, highest: Any, width: Any) -> Index:
 
 def _extremes(values: NDArray[np.float64], starts: Index) -> Index:
     """The places of the first least, the first largest and the first NaN of each bucket, ascending."""
-    sizes = np.diff(starts, append=len(values))
-    least = values == np.repeat(np.fmin.reduceat(values, starts), sizes)
-    most = values == np.repeat(np.fmax.reduceat(values, starts), sizes)
-    undefined = np.isnan(values)
-    return np.unique(np.concatenate([_firsts(chosen, starts) for chosen in (least, most, undefined)]))
-
-
-def _firsts(chosen: NDArray[np.bool_], starts: Index) -> Index:
-    """Of the chosen places, the first in each bucket."""
-    places = np.flatnonzero(chosen)
-    bucket = np.searchsorted(starts, places, side="right")
-    first: Index = places[np.diff(bucket, prepend=0) != 0]
-    return first
+    bucket = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(values)))
+    kept = np.zeros(len(values), np.bool_)
+    for chosen in (
+        values == np.fmin.reduceat(values, starts)[bucket],
+        values == np.fmax.reduceat(values, starts)[bucket],
+        np.isnan(values),
+    ):
+        places = np.flatnonzero(chosen)
+        kept[places[np.diff(bucket[places], prepend=-1) != 0]] = True
+    return np.flatnonzero(kept)

@@ -94,7 +94,7 @@ def test_thinning_keeps_what_the_rule_keeps(
 ) -> None:
     x = sorted(x) if ordered else x
     values = data.draw(st.lists(numbers, min_size=len(x), max_size=len(x)))
-    rows = thinned(np.array(x), np.array(values), [slice(0, len(x))], points)
+    rows = thinned(np.array(x), np.array(values), [[slice(0, len(x))]], points)
     assert set(rows.tolist()) == naive(list(x), values, points)
     assert (np.diff(rows) > 0).all()
     assert x.index(max(x)) in rows
@@ -102,15 +102,25 @@ def test_thinning_keeps_what_the_rule_keeps(
 
 def test_thinning_takes_several_series_of_one_key_together() -> None:
     x = np.array([0, 50, 100, 0, 10_000])
-    rows = thinned(x, np.arange(5.0), [slice(0, 3), slice(3, 5)], 4)
+    rows = thinned(x, np.arange(5.0), [[slice(0, 3), slice(3, 5)]], 4)
     assert rows.tolist() == [0, 1, 2, 3, 4]
-    rows = thinned(x, np.arange(5.0), [slice(0, 3), slice(3, 5)], 2)
+    rows = thinned(x, np.arange(5.0), [[slice(0, 3), slice(3, 5)]], 2)
     assert set(rows.tolist()) >= {0, 2, 3, 4}
+
+
+def test_thinning_takes_each_key_on_its_own() -> None:
+    x = np.array([*range(100), *range(1000, 0, -5)])
+    values = np.sin(x * 0.7)
+    one, other = slice(0, 100), slice(100, 300)
+    rows = thinned(x, values, [[one], [other]], 20)
+    alone = [thinned(x[each], values[each], [[slice(0, len(x[each]))]], 20) for each in (one, other)]
+    assert rows.tolist() == [*alone[0], *(100 + alone[1])]
+    assert 20 < len(rows) < 60
 
 
 def test_thinning_on_an_axis_of_floats() -> None:
     x = np.linspace(0.0, 3.0, 1000)
-    rows = thinned(x, np.sin(x * 40), [slice(0, 1000)], 100)
+    rows = thinned(x, np.sin(x * 40), [[slice(0, 1000)]], 100)
     assert 50 <= len(rows) <= 104
     assert rows[-1] == 999
 
@@ -125,7 +135,7 @@ def test_thinning_on_an_axis_of_floats() -> None:
     ],
 )
 def test_thinning_bears_any_axis(x: np.ndarray) -> None:
-    rows = thinned(x, np.arange(float(len(x))), [slice(0, len(x))], 20)
+    rows = thinned(x, np.arange(float(len(x))), [[slice(0, len(x))]], 20)
     assert 0 < len(rows) <= len(x)
     assert x[rows].max() == x.max()
 

@@ -19,14 +19,23 @@ function decoded(part: string): string {
   }
 }
 
+let read = { search: "", query: new URLSearchParams() };
+
+/** Every link of a table asks for it, and the query may name many runs: it is read once. */
+function shown(name: string): string | null {
+  if (typeof location === "undefined") return null;
+  if (read.search !== location.search) read = { search: location.search, query: new URLSearchParams(location.search) };
+  return read.query.get(name);
+}
+
 /** The moment that the page shows; null: the present. */
 export function shownMoment(): string | null {
-  return typeof location === "undefined" ? null : new URLSearchParams(location.search).get("as_of");
+  return shown("as_of");
 }
 
 /** The id of the shared link by which this tab reads; null: by the session of whoever is signed in. */
 export function shownShare(): string | null {
-  return typeof location === "undefined" ? null : new URLSearchParams(location.search).get("share");
+  return shown("share");
 }
 
 /**

@@ -59,13 +59,13 @@ export function Panels({ runs, keys, groups, note, query, highlighted, highlight
   return (
     <section class="panels" aria-label="Charts">
       <div class="tools">
-        <input type="search" aria-label="Metrics that contain" placeholder="Metrics…" value={words} onInput={(event) => ask({ panels: event.currentTarget.value })} />
+        <input type="search" class="narrow" aria-label="Metrics that contain" placeholder="Metrics…" value={words} onInput={(event) => ask({ panels: event.currentTarget.value })} />
         <label>Axis <select value={axis} onChange={(event) => ask({ axis: event.currentTarget.value === "step" ? null : event.currentTarget.value, zoom: null })}>
           {AXES.map(([value, title]) => <option key={value} value={value}>{title}</option>)}
         </select></label>
         <label class="slider">Smoothing <input type="range" min="0" max="0.99" step="0.01" value={smooth} onInput={(event) => ask({ smooth: event.currentTarget.value === "0" ? null : event.currentTarget.value })} /> <output>{smooth.toFixed(2)}</output></label>
         {!groups && <label title="Where runs were resumed, and what they had logged beyond that"><input type="checkbox" checked={attempts} onChange={() => ask({ attempts: attempts ? null : "all" })} /> Attempts</label>}
-        {zoom && <button type="button" onClick={() => setZoom(null)}>Whole axis</button>}
+        <button type="button" class={zoom ? "" : "away"} onClick={() => setZoom(null)}>Whole axis</button>
       </div>
       {note && <p class="quiet">{note}</p>}
       {groups && runs.length > 0 && <Legend groups={groups} highlight={highlight} />}
