@@ -49,6 +49,8 @@ async def test_a_mark_is_seen_until_it_is_dismissed_or_the_reference_is_correcte
     assert (await admin.get(f"/api/v1/test-sets/{name}")).json()["revisions"][0]["number"] == 1
     marked = client.marks(name)
     assert [(each["utterance"], each["state"]) for each in marked] == [("b-1", "open"), ("a-1", "open")]
+    newest = (await admin.get("/api/v1/marks", params={"test_set": name, "limit": 1})).json()
+    assert ([each["utterance"] for each in newest["marks"]], newest["total"]) == (["b-1"], 2)
     await mark("b-1", "heard again", doubtful=False)
     client.correct_reference(name, "a-1", "the cat sat on a mat")
     assert client.flush(60)

@@ -83,14 +83,18 @@ async def _marks(read: Reading) -> dict[str, Any]:
         identity = test_set_id(read.actor.workspace, birth_name(plain(test_set)))
         condition += f" and t.id = {bind(identity, 'uuid')}"
     rows = await read.fetch(
-        'select t.name as test_set, m.utterance, m.state, m.note, m.actor as by, m.time, m.partition, m."offset" '
+        "select t.name as test_set, m.utterance, m.state, m.note, m.actor as by, m.time, "
+        "count(*) over () as total "
         f"from {_last(read, bind)} m join {read.tables.scores}.test_sets t on t.id = m.test_set "
         f"where {condition} and {bind(state, 'text')} in (m.state, 'all') "
-        'order by m.time desc, m."offset" desc, m.utterance',
+        f'order by m.time desc, m."offset" desc, m.utterance limit {limit}',
         *bind.values,
     )
     names = ReferenceMark.__struct_fields__
-    return {"marks": [{name: row[name] for name in names} for row in rows[:limit]], "total": len(rows)}
+    return {
+        "marks": [{name: row[name] for name in names} for row in rows],
+        "total": rows[0]["total"] if rows else 0,
+    }
 
 
 async def open_marks(read: Reading, test_set: UUID) -> dict[str, OpenMark]:

@@ -81,6 +81,10 @@ def power(
         raise typer.BadParameter("give it twice, once for each of two systems", param_hint="--pilot")
     if on is not None and (not pilot or ref):
         raise typer.BadParameter("goes with --pilot alone: the server has the references", param_hint="--on")
+    if common and on is None:
+        raise typer.BadParameter(
+            "goes with --pilot and --on: it chooses among what the server scored", param_hint="--common"
+        )
     if on is None:
         need_scoring()
     try:

@@ -221,6 +221,7 @@ def test_plans(write: Write, tmp_path: Path) -> None:
     found = document("power", "--delta", "1%", *pilot)
     assert (found["pilot_utterances"], found["pilot_speakers"]) == (300, 25)
     assert run("power", "--delta", "1%").exit_code == 2
+    assert "goes with --pilot and --on" in run("power", "--delta", "1%", "--common", *pilot).output
     assert "rates of" in refused("power", "--wer", "5%", "--delta", "9%")
 
 

@@ -11,6 +11,7 @@ import { idFilter } from "../logic/columns";
 import type { ShownRun } from "../logic/shown_run";
 import { Chart, type ChartLine } from "./chart";
 import { ExportChart } from "./export_menu";
+import { LineKey } from "./line_key";
 import { Empty, Notice } from "./notice";
 
 /** When each later attempt of a run began, in seconds, and after which step. */
@@ -103,7 +104,7 @@ function Legend({ groups, highlight }: { groups: ReadonlyMap<string, readonly st
   return (
     <ul class="groups" aria-label="Groups">
       {[...groups].map(([name, ids]) => (
-        <li key={name} onMouseEnter={() => highlight(name)} onMouseLeave={() => highlight(null)}><i class="dot" style={{ background: colourOf(name) }} />{name} <span class="quiet">{ids.length}</span></li>
+        <li key={name} onMouseEnter={() => highlight(name)} onMouseLeave={() => highlight(null)}><LineKey colour={colourOf(name)} dash={dashOf(name, [...groups.keys()])} />{name} <span class="quiet">{ids.length}</span></li>
       ))}
     </ul>
   );

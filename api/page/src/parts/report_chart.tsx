@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { number, type ManyCurves, type RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
-import { colourOf } from "../logic/colours";
+import { colourOf, dashOf } from "../logic/colours";
 import { idFilter } from "../logic/columns";
 import type { Axis } from "../logic/curves";
 import type { Sheet } from "../logic/exports";
@@ -11,6 +11,7 @@ import { useRefreshed } from "../logic/refreshed";
 import { tableText } from "../logic/reports";
 import { shownRun, type ShownRun } from "../logic/shown_run";
 import { Chart, type ChartLine } from "./chart";
+import { LineKey } from "./line_key";
 import { Empty, Notice } from "./notice";
 import { chartLine, useSeen, Values } from "./panels";
 
@@ -44,7 +45,7 @@ export function ReportChart({ form, told }: PanelProps) {
         {metrics.map((name) => <OneChart key={name} name={name} alone={metrics.length === 1} {...{ form, runs, running, highlighted, highlight }} told={(text) => tell(name, text)} />)}
       </div>
       <ul class="groups" aria-label="Runs">
-        {runs.map((run) => <li key={run.id} onMouseEnter={() => highlight(run.id)} onMouseLeave={() => highlight(null)}><i class="dot" style={{ background: colourOf(run.id) }} />{run.name}</li>)}
+        {runs.map((run) => <li key={run.id} onMouseEnter={() => highlight(run.id)} onMouseLeave={() => highlight(null)}><LineKey colour={colourOf(run.id)} dash={dashOf(run.id, runs.map((each) => each.id))} />{run.name}</li>)}
       </ul>
     </>
   );

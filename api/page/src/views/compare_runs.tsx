@@ -1,13 +1,14 @@
 import { useState } from "preact/hooks";
 import type { Run, RunPage } from "../logic/api";
 import { useAnswer } from "../logic/asking";
-import { colourOf } from "../logic/colours";
+import { colourOf, dashOf } from "../logic/colours";
 import { differing, idFilter } from "../logic/columns";
 import type { Sheet } from "../logic/exports";
 import { anything } from "../logic/format";
 import { address, ask } from "../logic/route";
 import { shownRun } from "../logic/shown_run";
 import { ExportMenu } from "../parts/export_menu";
+import { LineKey } from "../parts/line_key";
 import { Empty, Notice, Status } from "../parts/notice";
 import { Panels } from "../parts/panels";
 import { Parallel } from "../parts/parallel";
@@ -39,6 +40,7 @@ export function CompareRuns({ ids, query }: { ids: readonly string[]; query: URL
 }
 
 function Configs({ runs, all, vector }: { runs: readonly Run[]; all: boolean; vector: string }) {
+  const ids = runs.map((run) => run.id);
   const rows = differing(runs.map((run) => run.config));
   const shown = all ? rows : rows.filter((row) => row.differs);
   const alike = rows.filter((row) => !row.differs).length;
@@ -54,7 +56,7 @@ function Configs({ runs, all, vector }: { runs: readonly Run[]; all: boolean; ve
         <table class="board">
           <thead><tr>
             <th scope="col">Parameter</th>
-            {runs.map((run) => <th scope="col" key={run.id}><i class="dot" style={{ background: colourOf(run.id) }} /><a href={address(`/runs/${run.id}`)}>{run.name}</a> <Status status={run.status} /></th>)}
+            {runs.map((run) => <th scope="col" key={run.id}><LineKey colour={colourOf(run.id)} dash={dashOf(run.id, ids)} /><a href={address(`/runs/${run.id}`)}>{run.name}</a> <Status status={run.status} /></th>)}
           </tr></thead>
           <tbody>{shown.map((row) => (
             <tr key={row.key} class={all && row.differs ? "lit" : ""}>
