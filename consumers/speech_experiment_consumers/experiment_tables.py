@@ -104,7 +104,7 @@ class ExperimentBatch:
     def meet_run(self, recorded: Recorded) -> None:
         """Notes that a run began in an experiment, which may not be known yet."""
         started = recorded.payload
-        if isinstance(started, RunStarted):
+        if type(started) is RunStarted:
             place = (started.experiment, recorded.partition)
             if place not in self._first_met or recorded.offset < self._first_met[place].offset:
                 self._first_met[place] = experiments.of_run(recorded, started)

@@ -1,4 +1,4 @@
-"""Ledger entries in Postgres: read for the producers of a batch, written back in one statement."""
+"""Ledger entries in Postgres: read for the producers of a batch, written back in one statement or two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from speech_experiment_projections.intervals import from_multirange, to_multirange
+from speech_experiment_projections.intervals import from_multirange
 from speech_experiment_projections.ledger import Account, Accounts, Entry, account_of
 from speech_experiment_projections.recorded import Recorded
 from speech_experiment_projections.run_rows import signed64
@@ -16,48 +16,46 @@ from speech_experiment_projections.texts import clean_text, to_json
 from speech_experiment_schemas.ids import producer_hash
 from speech_experiment_schemas.producers import CloseReason, ProducerClosed, ProducerOpened
 
-from .sql import columns, microseconds, moment, statement
+from .sql import columns, microseconds, statement
+from .tables import Table
 
-_FIELDS = (
-    ("producer", "uuid"),
-    ("hash", "bigint"),
-    ("subject_kind", "text"),
-    ("subject_id", "uuid"),
-    ("run_id", "uuid"),
-    ("workspace", "text"),
-    ("partition", "int"),
-    ("first_offset", "bigint"),
-    ("last_offset", "bigint"),
-    ("received", "text"),
-    ("voided", "text"),
-    ("digest", "bytea"),
-    ("role", "text"),
-    ("rank", "bigint"),
-    ("world_size", "bigint"),
-    ("attempt", "bigint"),
-    ("host", "text"),
-    ("pid", "bigint"),
-    ("client", "text"),
-    ("launch", "text"),
-    ("opened_at", "timestamptz"),
-    ("opened_offset", "bigint"),
-    ("closed_at", "timestamptz"),
-    ("close_reason", "text"),
-    ("last_seq", "bigint"),
-    ("last_call", "bigint"),
-    ("problems", "text"),
-    ("first_seen", "timestamptz"),
-    ("last_seen", "timestamptz"),
-)
+_COLUMNS = {
+    "producer": "uuid",
+    "hash": "bigint",
+    "subject_kind": "text",
+    "subject_id": "uuid",
+    "run_id": "uuid",
+    "workspace": "text",
+    "partition": "int",
+    "first_offset": "bigint",
+    "last_offset": "bigint",
+    "received": "multirange",
+    "voided": "multirange",
+    "digest": "bytea",
+    "role": "text",
+    "rank": "bigint",
+    "world_size": "bigint",
+    "attempt": "bigint",
+    "host": "text",
+    "pid": "bigint",
+    "client": "text",
+    "launch": "text",
+    "opened_at": "time",
+    "opened_offset": "bigint",
+    "closed_at": "time",
+    "close_reason": "text",
+    "last_seq": "bigint",
+    "last_call": "bigint",
+    "problems": "jsonb",
+    "first_seen": "time",
+    "last_seen": "time",
+}
+_LEDGER = Table("ledger", _COLUMNS, ("producer", "run_id", "workspace"))
 _OPENING = ("role", "rank", "world_size", "attempt", "host", "pid", "client", "launch")
-_CASTS = {"received": "::int8multirange", "voided": "::int8multirange", "problems": "::jsonb"}
-_NAMES = ", ".join(name for name, _ in _FIELDS)
-_VALUES = ", ".join(f"n.{name}{_CASTS.get(name, '')}" for name, _ in _FIELDS)
-_ARRAYS = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(_FIELDS, 1))
-_CHANGES = ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS[6:])
+_READ = ", ".join(f"{name}::text" if kind == "multirange" else name for name, kind in _COLUMNS.items())
 
 _SELECT = f"""
-select {_NAMES.replace("received", "received::text").replace("voided", "voided::text")}
+select {_READ}
 from {{schema}}.ledger
 join unnest($1::uuid[], $2::uuid[], $3::text[]) as n (p, r, w)
     on producer = n.p and run_id is not distinct from n.r and workspace = n.w
@@ -66,14 +64,6 @@ order by producer, run_id, workspace for update of ledger
 _OWNERS = """
 select distinct on (run_id) run_id, workspace from {schema}.ledger where run_id = any($1::uuid[])
 """
-_SAVE = f"""
-insert into {{schema}}.ledger ({_NAMES}) select {_VALUES} from unnest({_ARRAYS}) as n ({_NAMES})
-on conflict (producer, run_id, workspace) do update set {_CHANGES}
-"""  # noqa: S608
-_RESERVE = f"""
-insert into {{schema}}.ledger ({_NAMES}) select {_VALUES} from unnest({_ARRAYS}) as n ({_NAMES})
-on conflict (producer, run_id, workspace) do nothing
-"""  # noqa: S608
 
 
 class Ledger(Accounts):
@@ -100,7 +90,7 @@ class Ledger(Accounts):
             if account not in entries
         ]
         if shared:
-            await connection.execute(statement(_RESERVE, schema), *columns(map(_row, shared), len(_FIELDS)))
+            await _LEDGER.add(connection, schema, map(_row, shared))
             entries |= await read_entries(connection, schema, map(_account, shared))
         runs = {account[1] for account in seen if account[1] is not None}
         return cls(entries, await read_owners(connection, schema, runs))
@@ -109,9 +99,14 @@ class Ledger(Accounts):
         changed = [
             account for account, entry in self.entries.items() if self._stored.get(account) is not entry
         ]
-        rows = [_row(self.entries[account]) for account in sorted(changed, key=_order)]
-        if rows:
-            await connection.execute(statement(_SAVE, schema), *columns(rows, len(_FIELDS)))
+        new = [account for account in changed if self._is_new(account)]
+        known = sorted((account for account in changed if not self._is_new(account)), key=_order)
+        await _LEDGER.copy(connection, schema, [_row(self.entries[account]) for account in new])
+        await _LEDGER.upsert(connection, schema, [_row(self.entries[account]) for account in known])
+
+    def _is_new(self, account: Account) -> bool:
+        """Whether it has no row: one about a run lies in one partition, whose position the writer has locked."""
+        return account[1] is not None and account not in self._stored
 
 
 async def read_entries(connection: Any, schema: str, accounts: Iterable[Account]) -> dict[Account, Entry]:
@@ -164,19 +159,19 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.partition,
         entry.first_offset,
         entry.last_offset,
-        to_multirange(entry.received),
-        to_multirange(entry.voided),
+        entry.received,
+        entry.voided,
         entry.digest,
         *_opening(opened),
-        None if entry.opened_at is None else moment(entry.opened_at),
+        entry.opened_at,
         entry.opened_offset,
-        None if entry.closed_at is None else moment(entry.closed_at),
+        entry.closed_at,
         closed.reason if closed else None,
         entry.last_seq,
         entry.last_call,
         to_json(closed.problems if closed else {}),
-        moment(entry.first_seen),
-        moment(entry.last_seen),
+        entry.first_seen,
+        entry.last_seen,
     )
 
 

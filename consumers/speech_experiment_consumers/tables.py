@@ -5,31 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from asyncpg import Range
+
+from speech_experiment_projections.intervals import Intervals, to_multirange
+
 from .sql import columns, moment, statement
 
 _SEPARATOR = "\x1f"
 
-_TYPES = {"jsonb": "text", "words": "text", "time": "timestamptz"}
-_READ = {"jsonb": "n.{}::jsonb", "words": "string_to_array(n.{}, E'\\x1f')"}
+_TYPES = {"jsonb": "text", "words": "text", "multirange": "text", "time": "timestamptz"}
+_READ = {
+    "jsonb": "n.{}::jsonb",
+    "words": "string_to_array(n.{}, E'\\x1f')",
+    "multirange": "n.{}::int8multirange",
+}
 
 
 def _time(value: int | None) -> Any:
     return None if value is None else moment(value)
 
 
+def _ranges(value: Intervals) -> list[Range]:
+    return [Range(start, stop) for start, stop in value]  # of a bare pair the driver takes both ends in
+
+
 def _words(value: Sequence[str]) -> str:
     return _SEPARATOR.join(word.replace(_SEPARATOR, " ") for word in value)
 
 
-_CONVERT: dict[str, Callable[[Any], Any]] = {"time": _time, "words": _words}
-_COPIED: dict[str, Callable[[Any], Any]] = {"time": _time}
+_CONVERT: dict[str, Callable[[Any], Any]] = {"time": _time, "words": _words, "multirange": to_multirange}
+_COPIED: dict[str, Callable[[Any], Any]] = {"time": _time, "multirange": _ranges}
 
 
 class Table:
     """A table of a projection version; rows are sequences in the order of its columns.
 
     columns  name → Postgres type, or: jsonb (given as JSON text), words (text[], given as a list
-             of str), time (timestamptz, given in microseconds since 1970)
+             of str), multirange (int8multirange, given as Intervals), time (timestamptz, given in
+             microseconds since 1970)
     key      columns of the primary key
     """
 

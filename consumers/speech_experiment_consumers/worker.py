@@ -17,15 +17,14 @@ from collections.abc import Collection, Sequence
 
 from aiokafka.errors import KafkaError
 
-from speech_experiment_infra.connections import kafka_admin
 from speech_experiment_infra.settings import Settings
 
+from .cluster import cluster_id
 from .failpoints import failpoint
 from .faust_app import ReaderApp, build_app
 from .feed import Feed
 from .memory import release_memory
-from .postgres_sink import patiently
-from .sink import Incoming, Sink, WrongLog
+from .sink import Incoming, Sink
 from .status import Meter, PartitionStatus, Status
 
 log = logging.getLogger(__name__)
@@ -230,22 +229,3 @@ async def _first(*tasks: asyncio.Task[None]) -> None:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
-
-
-async def cluster_id(settings: Settings, topic: str) -> str:
-    """The id of the Kafka cluster, once it answers; checks that the topic has the partitions it must.
-
-    Raises WrongLog on another number of partitions: records would be looked for in wrong places.
-    """
-    async for attempt in patiently(KafkaError):
-        with attempt:
-            async with kafka_admin(settings) as admin:
-                cluster = await admin.describe_cluster()
-                (description,) = await admin.describe_topics([topic])
-    found = len(description["partitions"])
-    if found != settings.partitions:
-        raise WrongLog(
-            f"topic {topic} has {found} partitions, the settings say {settings.partitions}: "
-            "partition counts are fixed for the life of a log; correct the setting `partitions`"
-        )
-    return str(cluster["cluster_id"])

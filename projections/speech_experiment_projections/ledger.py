@@ -77,28 +77,22 @@ def evolve(entry: Entry | None, recorded: Recorded) -> Entry:
         "last_offset": max(entry.last_offset, recorded.offset),
         "last_seen": max(entry.last_seen, recorded.time),
     }
-    match payload:
-        case ProducerOpened() if entry.opened is None:
-            changes |= {
-                "opened": payload,
-                "opened_at": recorded.time,
-                "opened_offset": recorded.offset,
-            }
-        case ProducerClosed():
-            changes |= {"closed": payload, "closed_at": recorded.time, "last_seq": envelope.last}
-        case SeqVoided():
-            changes["voided"] = union(entry.voided, recorded.accepted)
-        case ProducerOpened() | RunResumed():
-            pass
-        case _ if (made := _made(recorded)) is not None:
-            changes["last_call"] = made if entry.last_call is None else max(entry.last_call, made)
+    if type(payload) is ProducerOpened:
+        if entry.opened is None:
+            changes |= {"opened": payload, "opened_at": recorded.time, "opened_offset": recorded.offset}
+    elif type(payload) is ProducerClosed:
+        changes |= {"closed": payload, "closed_at": recorded.time, "last_seq": envelope.last}
+    elif type(payload) is SeqVoided:
+        changes["voided"] = union(entry.voided, recorded.accepted)
+    elif type(payload) is not RunResumed and (made := _made(recorded)) is not None:
+        changes["last_call"] = made if entry.last_call is None else max(entry.last_call, made)
     return msgspec.structs.replace(entry, **changes)
 
 
 def _made(recorded: Recorded) -> int | None:
     """When a record's last call was made; metrics are sealed later than they are logged."""
     payload = recorded.payload
-    if isinstance(payload, MetricsLogged):
+    if type(payload) is MetricsLogged:
         return int.from_bytes(payload.times[-8:], "little", signed=True) if payload.times else None
     return clock(recorded.envelope.ts)
 

@@ -11,6 +11,7 @@ Trainers that go on after another process has taken over are flagged, by the rul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -124,7 +125,7 @@ def evolve(run: Run | None, recorded: Recorded) -> Run:
     changes |= _concurrency(run, recorded)
     changes["last_offset"] = recorded.offset
     changes["updated_at"] = recorded.time
-    if not isinstance(recorded.payload, LIGHT) or "concurrent" in changes:
+    if type(recorded.payload) not in LIGHT or "concurrent" in changes:
         changes["version_offset"] = recorded.offset
     return msgspec.structs.replace(run, **changes)
 
@@ -143,29 +144,8 @@ def _placeholder(recorded: Recorded) -> Run:
 
 
 def _changes(run: Run, recorded: Recorded) -> Changes:
-    match recorded.payload:
-        case RunStarted() as started:
-            return _start(run, started, recorded)
-        case RunResumed() as resumed:
-            return _resume(run, resumed)
-        case RunConfigured(config=config):
-            return {"config": merge(run.config, config)}
-        case RunTagged(tags=tags, removed=removed):
-            merged = run.tags | tags
-            return {"tags": {key: value for key, value in merged.items() if key not in removed}}
-        case RunNoted(notes=notes):
-            return {"notes": notes}
-        case RunRenamed(name=name):
-            return {"name": name}
-        case RunLinked() as linked:
-            return {"links": link(run.links, linked.kind, linked.target, linked.removed)}
-        case RunEnvironment() as environment:
-            return {"environment": msgspec.to_builtins(environment)}
-        case RunHeartbeat(problems=problems):
-            return {"heartbeat_at": recorded.time, "problems": worst(run.problems, problems)}
-        case RunFinished() | RunFailed() | ProducerOpened() | ProducerClosed():
-            return _life(run, recorded)
-    return {}
+    change = _CHANGES.get(type(recorded.payload))
+    return {} if change is None else change(run, recorded.payload, recorded)
 
 
 def _start(run: Run, started: RunStarted, recorded: Recorded) -> Changes:
@@ -181,30 +161,55 @@ def _start(run: Run, started: RunStarted, recorded: Recorded) -> Changes:
     }
 
 
-def _resume(run: Run, resumed: RunResumed) -> Changes:
+def _resume(run: Run, resumed: RunResumed, _recorded: Recorded) -> Changes:
     if resumed.attempt <= run.attempts or bigint(resumed.attempt) is None:
         return {}
     return {"attempts": resumed.attempt} | _ended("running", None)
 
 
-def _life(run: Run, recorded: Recorded) -> Changes:
-    match recorded.payload:
-        case RunFinished(exit_code=code):
-            return _word(run, recorded, _ended("finished", clock(recorded.envelope.ts), exit_code=code))
-        case RunFailed() as failed:
-            ended = _ended(
-                failed.status,
-                clock(recorded.envelope.ts),
-                error=failed.error,
-                traceback=failed.traceback or None,
-                exit_code=failed.exit_code,
-            )
-            return _word(run, recorded, ended)
-        case ProducerOpened(role="trainer") as opened:
-            return _open(run, opened, recorded)
-        case ProducerClosed() as closed:
-            return _close(run, closed, recorded)
-    return {}
+def _configure(run: Run, configured: RunConfigured, _recorded: Recorded) -> Changes:
+    return {"config": merge(run.config, configured.config)}
+
+
+def _tag(run: Run, tagged: RunTagged, _recorded: Recorded) -> Changes:
+    merged = run.tags | tagged.tags
+    return {"tags": {key: value for key, value in merged.items() if key not in tagged.removed}}
+
+
+def _note(_run: Run, noted: RunNoted, _recorded: Recorded) -> Changes:
+    return {"notes": noted.notes}
+
+
+def _rename(_run: Run, renamed: RunRenamed, _recorded: Recorded) -> Changes:
+    return {"name": renamed.name}
+
+
+def _link(run: Run, linked: RunLinked, _recorded: Recorded) -> Changes:
+    return {"links": link(run.links, linked.kind, linked.target, linked.removed)}
+
+
+def _surround(_run: Run, environment: RunEnvironment, _recorded: Recorded) -> Changes:
+    return {"environment": msgspec.to_builtins(environment)}
+
+
+def _beat(run: Run, heartbeat: RunHeartbeat, recorded: Recorded) -> Changes:
+    return {"heartbeat_at": recorded.time, "problems": worst(run.problems, heartbeat.problems)}
+
+
+def _finish(run: Run, finished: RunFinished, recorded: Recorded) -> Changes:
+    at = clock(recorded.envelope.ts)
+    return _word(run, recorded, _ended("finished", at, exit_code=finished.exit_code))
+
+
+def _fail(run: Run, failed: RunFailed, recorded: Recorded) -> Changes:
+    ended = _ended(
+        failed.status,
+        clock(recorded.envelope.ts),
+        error=failed.error,
+        traceback=failed.traceback or None,
+        exit_code=failed.exit_code,
+    )
+    return _word(run, recorded, ended)
 
 
 def _word(run: Run, recorded: Recorded, ended: Changes) -> Changes:
@@ -214,6 +219,8 @@ def _word(run: Run, recorded: Recorded, ended: Changes) -> Changes:
 
 
 def _open(run: Run, opened: ProducerOpened, recorded: Recorded) -> Changes:
+    if opened.role != "trainer":
+        return {}
     trainers = run.trainers | {recorded.envelope.producer.hex: _trainer(opened, recorded)}
     changes: Changes = {"trainers": trainers}
     if opened.attempt not in dict(run.beginnings):
@@ -240,15 +247,33 @@ def _close(run: Run, closed: ProducerClosed, recorded: Recorded) -> Changes:
     return changes
 
 
+_CHANGES: dict[type, Callable[[Run, Any, Recorded], Changes]] = {
+    RunStarted: _start,
+    RunResumed: _resume,
+    RunConfigured: _configure,
+    RunTagged: _tag,
+    RunNoted: _note,
+    RunRenamed: _rename,
+    RunLinked: _link,
+    RunEnvironment: _surround,
+    RunHeartbeat: _beat,
+    RunFinished: _finish,
+    RunFailed: _fail,
+    ProducerOpened: _open,
+    ProducerClosed: _close,
+}
+"""By the very type of the payload: as class patterns, tried one after the other, they would cost half of the fold."""
+
+
 def _concurrency(run: Run, recorded: Recorded) -> Changes:
     """Flags the trainer that speaks, when another process took over before it did."""
+    payload = recorded.payload
+    if type(payload) is ProducerClosed:
+        return {}
     name = recorded.envelope.producer.hex
     trainer = run.trainers.get(name)
-    match recorded.payload:
-        case ProducerOpened(role="trainer") as opened:
-            trainer = trainer or _trainer(opened, recorded)
-        case ProducerClosed():
-            return {}
+    if trainer is None and type(payload) is ProducerOpened and payload.role == "trainer":
+        trainer = _trainer(payload, recorded)
     if trainer is None or name in run.concurrent:
         return {}
     own = (trainer.attempt, trainer.opened_at)  # who did not come later overtakes nobody

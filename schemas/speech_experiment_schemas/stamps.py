@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from .ids import DEFAULT_WORKSPACE
@@ -46,6 +47,12 @@ def stamp(actor: str, workspace: str, received_at: int | None = None) -> Headers
 
 def read_stamps(headers: Iterable[tuple[str, bytes]]) -> Stamps:
     """The stamps of a record; of a header that occurs twice the first counts."""
+    return _read(tuple(headers))
+
+
+@lru_cache(maxsize=256)
+def _read(headers: tuple[tuple[str, bytes], ...]) -> Stamps:
+    """The records of one request have the same ones, and lie together in the log."""
     found: dict[str, str] = {}
     for name, value in headers:
         found.setdefault(name, value.decode("utf-8", "replace"))

@@ -15,11 +15,11 @@ from typing import Any
 from uuid import UUID
 
 from speech_experiment_consumers.clickhouse_points import Span
+from speech_experiment_consumers.cluster import cluster_id
 from speech_experiment_consumers.intake import Accepted, take_in
 from speech_experiment_consumers.metrics_recovery import fetch
 from speech_experiment_consumers.metrics_sink import MetricsSink
 from speech_experiment_consumers.sink import Incoming
-from speech_experiment_consumers.worker import cluster_id
 from speech_experiment_infra.connections import clickhouse, kafka_consumer, kafka_producer, postgres_pool
 from speech_experiment_infra.migrate import create_projection
 from speech_experiment_infra.settings import Settings

@@ -12,10 +12,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from speech_experiment_consumers.cluster import cluster_id
 from speech_experiment_consumers.metadata_sink import MetadataRows
 from speech_experiment_consumers.postgres_sink import PostgresSink, Rows
 from speech_experiment_consumers.sink import Incoming, Limits, PoisonLimit
-from speech_experiment_consumers.worker import cluster_id
 from speech_experiment_infra.connections import kafka_producer
 from speech_experiment_infra.settings import Settings
 from speech_experiment_projections.intervals import from_multirange

@@ -29,12 +29,12 @@ from speech_experiment_infra.versions import (
     set_state,
 )
 
+from ..cluster import cluster_id
 from ..lanes import close_lanes, count_lanes, lanes, open_lanes, slowest
 from ..postgres_sink import TRANSIENT, PostgresSink, postgres
 from ..registry import create_sink
 from ..sink import PoisonLimit, PositionGap, Sink, WrongLog
 from ..sql import schema_name
-from ..worker import cluster_id
 from .comparison import Findings, compare
 from .part import Portion, Share
 from .parts import filled, processes, read_beside, shares

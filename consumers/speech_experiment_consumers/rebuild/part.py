@@ -18,13 +18,13 @@ import msgspec
 
 from speech_experiment_infra.settings import Settings
 
+from ..cluster import cluster_id
 from ..exits import exit_code, leave
 from ..lanes import Lane
 from ..logs import log_to_stderr
 from ..postgres_sink import PostgresSink
 from ..registry import create_sink
 from ..sink import Incoming
-from ..worker import cluster_id
 from .reading import read_in_bulk
 
 log = logging.getLogger("speech_experiment_consumers.rebuild.part")

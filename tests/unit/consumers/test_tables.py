@@ -5,6 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from speech_experiment_consumers import ledger_store
+from speech_experiment_consumers.ledger_store import Ledger
 from speech_experiment_consumers.sql import microseconds, moment
 from speech_experiment_consumers.tables import Table
 from speech_experiment_projections.ledger import Entry
@@ -25,6 +29,9 @@ class Connection:
 
     async def execute(self, *asked: Any) -> None:
         self.executed.append(asked)
+
+    async def copy_records_to_table(self, table: str, *, records: Any, **_: Any) -> None:
+        self.executed.append(("copy", table, [record[0] for record in records]))
 
 
 def executed(work: Any) -> list[tuple[Any, ...]]:
@@ -72,23 +79,44 @@ def test_times_keep_their_microseconds() -> None:
         assert microseconds(moment(time)) == time
 
 
-def test_a_row_of_the_ledger_has_a_value_for_each_column_and_comes_back() -> None:
-    from speech_experiment_consumers import ledger_store
+def _entry(producer: int, run: int | None = 2, opened: ProducerOpened | None = None) -> Entry:
+    return Entry(
+        producer=UUID(int=producer),
+        subject=("run", UUID(int=2)),
+        run=None if run is None else UUID(int=run),
+        partition=0,
+        first_offset=1,
+        last_offset=2,
+        first_seen=3_000_000,
+        last_seen=4_000_000,
+        received=((0, 3), (5, 6)),
+        opened=opened,
+        last_call=5,
+    )
 
-    names = [name for name, _ in ledger_store._FIELDS]
-    assert len(set(names)) == len(names)
-    for opened in (ProducerOpened(attempt=2, rank=3, launch="job/0"), ProducerOpened(), None):
-        entry = Entry(
-            producer=UUID(int=1),
-            subject=("run", UUID(int=2)),
-            run=UUID(int=2),
-            partition=0,
-            first_offset=1,
-            last_offset=2,
-            first_seen=3_000_000,
-            last_seen=4_000_000,
-            opened=opened,
-            last_call=5,
-        )
-        row = dict(zip(names, ledger_store._row(entry), strict=True))
-        assert ledger_store._entry(row) == entry
+
+@pytest.mark.parametrize(
+    "opened", [ProducerOpened(attempt=2, rank=3, launch="job/0"), ProducerOpened(), None]
+)
+def test_a_row_of_the_ledger_has_a_value_for_each_column_and_comes_back(
+    opened: ProducerOpened | None,
+) -> None:
+    entry = _entry(1, opened=opened)
+    rows = [ledger_store._row(entry)]
+    [(_, *arrays)] = executed(lambda c: ledger_store._LEDGER.upsert(c, "s_v1", rows))
+    row = dict(zip(ledger_store._COLUMNS, (value for (value,) in arrays), strict=True))
+    assert ledger_store._entry(row) == entry
+
+
+def test_the_ledger_copies_what_only_this_worker_can_write_and_is_new() -> None:
+    stored, new, of_no_run = _entry(1), _entry(2), _entry(3, run=None)
+    ledger = Ledger({(stored.producer, stored.run, ""): stored})
+    ledger.entries |= {
+        (stored.producer, stored.run, ""): _entry(1),
+        (new.producer, new.run, ""): new,
+        (of_no_run.producer, None, ""): of_no_run,
+    }
+    (copy, table, copied), (query, producers, *_) = executed(lambda c: ledger.save(c, "s_v1"))
+    assert (copy, table, copied) == ("copy", "ledger", [new.producer])
+    assert "on conflict" in query
+    assert producers == [stored.producer, of_no_run.producer]
