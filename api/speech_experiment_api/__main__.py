@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from . import log
 from .app import create_app
+from .memory import keep_started
 from .settings import ApiSettings
 
 
@@ -43,6 +44,7 @@ def main() -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
+    keep_started()
     Server(config, app).run()
 
 

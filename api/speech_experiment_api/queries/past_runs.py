@@ -67,8 +67,9 @@ _SIDE = """
 insert into pg_temp.{table} select s.* from {metadata}.{table} s
 join {metadata}.runs r on r.id = s.run_id join {cut} using (partition)
 where r.workspace = $3 and r.first_offset < c.following
-  and not exists (select from unnest($4::uuid[]) as n (id) where n.id = s.run_id) {chosen}
+  and not exists (select from unnest($4::uuid[]) as n (id) where n.id = r.id) {chosen}
 """
+"""Compared with the run, not with its row here: so the rows of the others are not even looked for."""
 _SETTLED = """(e."offset" < c.following and (e.birth_name is not null
     or not exists (select from {metadata}.experiment_versions v where v.experiment_id = e.id)))"""
 """What was edited and not created goes by its own events, and by runs in any partition."""
