@@ -111,8 +111,8 @@ export function matricesSheet(found: Matrices, dimensions: Dimensions, names: (f
   };
 }
 
-/** Those chosen, in the board's order; without a choice the first of the board. */
+/** Those chosen, in the board's order; without a choice its first two, of which one sees where the one is better. */
 export function shownSystems(systems: readonly System[], chosen: readonly string[], most: number): System[] {
   const picked = systems.filter((system) => chosen.includes(systemKey(system)));
-  return (picked.length ? picked : systems.slice(0, 1)).slice(0, most);
+  return (picked.length ? picked : systems.slice(0, 2)).slice(0, most);
 }
