@@ -31,8 +31,9 @@ HEARTBEAT = 10.0
 FIRST_MEASURE = 1.0
 RECENT = 60.0
 CAPTURE_TIMEOUT = 60.0
-REMEMBERED = 64
-"""Environments kept for the next run of a process: one has all its packages, and a drain may serve for months."""
+REMEMBERED, LINGERING = 64, 16
+"""Environments kept for the next run of a process, and of those of processes that have ended: one has all its packages,
+a drain may serve for months, and a new process may get the number of one that has ended."""
 SCRIPT_SPEAKS_WITHIN = 30.0
 
 
@@ -46,16 +47,18 @@ class Environments:
     def get(self, meta: Meta) -> tuple[bool, RunEnvironment | None]:
         """(whether it is settled, the environment or None when it could not be captured)"""
         if meta.pid not in self._started:
-            self._forget_oldest()
+            self._forget()
             self._started.add(meta.pid)
             threading.Thread(target=self._capture, args=(meta,), daemon=True).start()
         return meta.pid in self._known, self._known.get(meta.pid)
 
-    def _forget_oldest(self) -> None:
-        while len(self._known) >= REMEMBERED:
-            oldest = next(iter(self._known))
-            self._started.discard(oldest)
-            del self._known[oldest]
+    def _forget(self) -> None:
+        known = list(self._known)
+        ended = [pid for pid in known if not Path(f"/proc/{pid}").exists()]
+        surplus = len(known) - REMEMBERED + 1
+        for pid in {*ended[:-LINGERING], *known[: max(surplus, 0)]}:
+            self._started.discard(pid)
+            del self._known[pid]
 
     def _capture(self, meta: Meta) -> None:
         found = None

@@ -32,7 +32,7 @@ from speech_experiment_schemas.runs import (
     RunTagged,
 )
 from speech_experiment_tracker import Client, Run, TrackerError
-from speech_experiment_tracker.drain.care import REMEMBERED, Environments
+from speech_experiment_tracker.drain.care import LINGERING, REMEMBERED, Environments
 from speech_experiment_tracker.spool_status import spool_status
 from speech_experiment_tracker.sync import sync
 
@@ -452,11 +452,23 @@ def test_a_lock_that_the_script_inherited_is_free_when_the_script_has_ended(
         fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_the_drain_forgets_the_environments_of_processes_long_gone() -> None:
+def remembered(pids: list[int]) -> Environments:
     environments = Environments()
-    for pid in range(10 * REMEMBERED):
+    for pid in pids:
         environments._known[pid] = RunEnvironment(host="node")
         environments._started.add(pid)
-        environments._forget_oldest()
-    assert len(environments._known) < REMEMBERED
+        environments._forget()
     assert environments._started == set(environments._known)
+    return environments
+
+
+def test_the_drain_forgets_the_environments_of_processes_that_have_ended() -> None:
+    beyond = 1 + int(Path("/proc/sys/kernel/pid_max").read_text())
+    known = remembered([os.getpid(), *range(beyond, beyond + 100)])._known
+    assert os.getpid() in known
+    assert len(known) == 1 + LINGERING  # whose run may not have been told yet
+
+
+def test_the_drain_keeps_some_environments_of_processes_that_live() -> None:
+    living = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    assert len(remembered(living)._known) < REMEMBERED
