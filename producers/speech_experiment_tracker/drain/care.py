@@ -41,7 +41,8 @@ class Environments:
     """Captures the environment of each process that logs, once, with that process's interpreter."""
 
     def __init__(self) -> None:
-        self._known: dict[int, RunEnvironment | None] = {}
+        # Encoded: the thousands of words of each, gone at different times, would leave holes all over the memory.
+        self._known: dict[int, bytes] = {}
         self._started: set[int] = set()
 
     def get(self, meta: Meta) -> tuple[bool, RunEnvironment | None]:
@@ -50,7 +51,8 @@ class Environments:
             self._forget()
             self._started.add(meta.pid)
             threading.Thread(target=self._capture, args=(meta,), daemon=True).start()
-        return meta.pid in self._known, self._known.get(meta.pid)
+        told = self._known.get(meta.pid)
+        return told is not None, _decoded(told) if told else None
 
     def _forget(self) -> None:
         known = list(self._known)
@@ -61,8 +63,8 @@ class Environments:
             del self._known[pid]
 
     def _capture(self, meta: Meta) -> None:
-        found = None
-        with contextlib.suppress(OSError, subprocess.SubprocessError, msgspec.MsgspecError):
+        told = b""
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
             answer = subprocess.run(
                 [meta.python or sys.executable, "-P", "-m", f"{__package__}.environment"],
                 input=msgspec.json.encode(meta),
@@ -70,8 +72,15 @@ class Environments:
                 timeout=CAPTURE_TIMEOUT,
                 check=True,
             )
-            found = msgspec.msgpack.decode(answer.stdout, type=RunEnvironment)
-        self._known[meta.pid] = found
+            told = answer.stdout
+        self._known[meta.pid] = told
+
+
+def _decoded(told: bytes) -> RunEnvironment | None:
+    """None for what is no environment."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        return msgspec.msgpack.decode(told, type=RunEnvironment)
+    return None
 
 
 class Watch:

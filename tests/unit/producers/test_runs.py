@@ -25,7 +25,6 @@ from speech_experiment_schemas.catalogue import decode_payload
 from speech_experiment_schemas.producers import ProducerOpened
 from speech_experiment_schemas.runs import (
     RunConfigured,
-    RunEnvironment,
     RunFailed,
     RunOutput,
     RunStarted,
@@ -455,7 +454,7 @@ def test_a_lock_that_the_script_inherited_is_free_when_the_script_has_ended(
 def remembered(pids: list[int]) -> Environments:
     environments = Environments()
     for pid in pids:
-        environments._known[pid] = RunEnvironment(host="node")
+        environments._known[pid] = b"told"
         environments._started.add(pid)
         environments._forget()
     assert environments._started == set(environments._known)
