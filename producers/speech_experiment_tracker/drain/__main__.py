@@ -13,6 +13,7 @@ import msgspec
 
 from ..spool.files import write_atomically
 from .care import Carer
+from .memory import Returner
 from .pace import Pace
 from .process import STATE, hold, open_bell, wait_for_ring
 
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
 def serve(carer: Carer, bell: int | None, linger: float) -> None:
     """Delivers until nothing has been open for some seconds, or the spool was removed."""
     last_open = time.monotonic()
-    state = Reporter(carer)
+    state, memory = Reporter(carer), Returner()
     pace = Pace(TOGETHER, BURST)
     is_open = True
     while carer.spool.is_dir():
@@ -60,6 +61,7 @@ def serve(carer: Carer, bell: int | None, linger: float) -> None:
             is_open = carer.visit()
             carer.care()
             state.report()
+            memory.give_back()
         except Exception:  # noqa: BLE001 - one folder's trouble must not end the delivery of the others
             traceback.print_exc()
             time.sleep(1.0)
