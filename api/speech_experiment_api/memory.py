@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 from typing import TYPE_CHECKING
+
+from speech_experiment_infra.memory import release_memory
 
 if TYPE_CHECKING:
     from .services import State
@@ -34,12 +35,5 @@ async def give_back(state: State) -> None:
         now = state.ingested_bytes
         if now == before and now - released > _WORTH_BYTES:
             released = now
-            await asyncio.to_thread(_release)
+            await asyncio.to_thread(release_memory)
         before = now
-
-
-def _release() -> None:
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -2,7 +2,7 @@
 
 Otherwise the C library gives arrays back to the system one by one, and the system clears every page
 of the next batch anew, which costs as much as all of the projection. What is kept is given back
-when the worker is idle (memory.release_memory).
+when the worker is idle (infra's memory.release_memory).
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ from collections.abc import Collection, Sequence
 
 from aiokafka.errors import KafkaError
 
+from speech_experiment_infra.memory import release_memory
 from speech_experiment_infra.settings import Settings
 
 from .cluster import cluster_id
 from .failpoints import failpoint
 from .faust_app import ReaderApp, build_app
 from .feed import Feed
-from .memory import release_memory
 from .sink import Incoming, Sink
 from .status import Meter, PartitionStatus, Status
 

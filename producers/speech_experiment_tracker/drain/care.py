@@ -32,8 +32,8 @@ FIRST_MEASURE = 1.0
 RECENT = 60.0
 CAPTURE_TIMEOUT = 60.0
 REMEMBERED, LINGERING = 64, 16
-"""Environments kept for the next run of a process, and of those of processes that have ended: one has all its packages,
-a drain may serve for months, and a new process may get the number of one that has ended."""
+"""Environments kept for the next run of a process, and of those the newest of processes that have ended, whose run may
+not have been told yet: one has all its packages, and a drain may serve for months."""
 SCRIPT_SPEAKS_WITHIN = 30.0
 
 
