@@ -6,6 +6,7 @@ to clients: text of letters, digits, `-` and `_`. A moment in time becomes one b
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -30,6 +31,8 @@ _FORM = 1
 _SUM_BYTES = 4
 _LONGEST = 8_000
 _WAIT_SECONDS = 5.0
+_SETTLED = timedelta(milliseconds=200)
+"""After a moment, until what the broker stamped with it is readable: the answer is to be the same from then on."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?P<zone>Z|[+-]\d{2}:?\d{2})?\Z")
 _LOST_PLUS = re.compile(r"(?P<time>:\d{2}(?:\.\d+)?) (?=\d{2}:?\d{2}\Z)")
@@ -99,7 +102,7 @@ def open_token(text: str, field: str = "as_of") -> Vector:
 
 
 def parse_as_of(text: str, now: datetime) -> Vector | datetime:
-    """A vector, or the moment that a text names: a date is the end of its day; `now`, in whole seconds.
+    """A vector, or the moment that a text names: a date is the end of its day, today's the whole second of `now`.
 
     Raises:
         Problem: 400 for anything else, and for a moment in the future.
@@ -113,7 +116,7 @@ def parse_as_of(text: str, now: datetime) -> Vector | datetime:
     moment, begun = _moment(text)
     if begun > now:
         raise bad_request(f"{text} lies in the future; leave as_of out to read the newest data", "as_of")
-    return min(moment, now.replace(microsecond=0))
+    return moment if moment <= now else now.replace(microsecond=0)
 
 
 def _moment(text: str) -> tuple[datetime, datetime]:
@@ -151,6 +154,7 @@ class Vectors:
     async def _at(self, moment: datetime) -> Vector:
         """All that the broker had taken by then, the moment included."""
         later = moment + timedelta(microseconds=1000 - moment.microsecond % 1000)
+        await asyncio.sleep((later + _SETTLED - datetime.now(UTC)).total_seconds())
         places = [(topic, partition) for topic in TOPICS for partition in range(self._partitions)]
         offsets = await self._ends.at_time(places, later)
         return vector_of(await self._positions.log_name(), moment, offsets, self._partitions)

@@ -65,6 +65,7 @@ def test_a_log_is_named_by_its_cluster() -> None:
         ("2026-11-17T18:00:00+01:00", datetime(2026, 11, 17, 17, tzinfo=UTC)),
         ("2026-11-17T18:00:00 01:00", datetime(2026, 11, 17, 17, tzinfo=UTC)),
         ("2026-11-17T18:00:00-08:00", datetime(2026, 11, 18, 2, tzinfo=UTC)),
+        ("2026-11-24T12:30:00.125", NOW.replace(microsecond=125_000)),
         ("now", NOW.replace(microsecond=0)),
         ("2026-11-24", NOW.replace(microsecond=0)),
         ("0001-01-02", datetime(1, 1, 2, 23, 59, 59, 999_999, tzinfo=UTC)),
