@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psutil
 from speech_experiment_infra.state import stack_status
 
 MB = 1e6
+_TABLE_FILE = re.compile(r"/(base/\d+|global)/\d+(_fsm|_vm)?(\.\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Footprint:
     private: int
     """Anonymous memory alone: heaps and stacks, without files that are mapped."""
     descriptors: int
+    """Without files of Postgres's tables: each backend keeps those that it met open, up to max_files_per_process."""
     threads: int
 
 
@@ -38,7 +41,7 @@ def footprint(pid: int, *, alone: bool = False) -> Footprint | None:
         with contextlib.suppress(psutil.NoSuchProcess, OSError):
             memory = _memory(process.pid)
             found = [memory[name] for name in ("Rss", "Pss", "Pss_Anon")]
-            found += [process.num_fds(), process.num_threads()]
+            found += [_descriptors(process.pid), process.num_threads()]
             sums = [a + b for a, b in zip(sums, found, strict=True)]
     return Footprint(pid, *sums)
 
@@ -46,6 +49,14 @@ def footprint(pid: int, *, alone: bool = False) -> Footprint | None:
 def _memory(pid: int) -> dict[str, int]:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     return {name: int(rest.split()[0]) * 1024 for name, rest in (line.split(":", 1) for line in lines)}
+
+
+def _descriptors(pid: int) -> int:
+    opened = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            opened += not _TABLE_FILE.search(str(link.readlink()))
+    return opened
 
 
 def servers(data: Path) -> dict[str, int]:
