@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .client_config import write_client_config
+from .embedded.kafka import Broker
 from .embedded.processes import Identity, python, spawn, tail
 from .layout import Child, Layout, open_layout
 from .marks import are_set_up, mark_set_up
@@ -73,6 +74,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._hurry = False
+        self._making_way: asyncio.Task[None] | None = None
         identity = Identity.of(os.getpid())
         self.state = StackState(
             pid=os.getpid(),
@@ -190,6 +192,8 @@ class Supervisor:
     def _launch(self, child: Child) -> None:
         state = self.state.children.setdefault(child.name, ChildState(port=child.port))
         running = self._running.setdefault(child.name, _Running(child, state))
+        if child.name == "kafka":
+            self._make_way(child)
         try:
             running.process = spawn(
                 child.command,
@@ -206,6 +210,15 @@ class Supervisor:
         state.started_ticks = identity.started_ticks if identity else 0
         self._notice_end(state.pid)
         self._save()
+
+    def _make_way(self, child: Child) -> None:
+        """The broker is not to wait for a predecessor that was killed."""
+        broker, log = self._layout.broker, self._layout.log(child.name)
+        epoch = broker.left_registered(log) if broker else None
+        if self._making_way:
+            self._making_way.cancel()
+        if broker and epoch is not None:
+            self._making_way = asyncio.create_task(_end_registration(broker, epoch))
 
     async def _watch(self) -> None:
         """Start again what ended, later each time it ends soon."""
@@ -290,6 +303,11 @@ class Supervisor:
             self.state.save(self._layout.data_dir)
         except OSError as error:
             _log.warning("cannot write the state of the stack: %s", error)
+
+
+async def _end_registration(broker: Broker, epoch: int) -> None:
+    with contextlib.suppress(TimeoutError):  # then it waits
+        await asyncio.wait_for(broker.end_registration(epoch), _READY_TIMEOUT_S)
 
 
 def _is_needed(name: str) -> bool:

@@ -23,10 +23,12 @@ from pathlib import Path
 from ..settings import MAX_RECORD_BYTES
 from . import jars
 from .processes import free_ports
+from .registration import end_registration, registered_epoch
 
 _log = logging.getLogger(__name__)
 
 USER = "tracker"
+_NODE = 1
 
 _JVM = [
     "-Xms32m",
@@ -45,6 +47,7 @@ _JVM = [
 _LOGGING = [
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.server.BrokerLifecycleManager=info",  # its epochs
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
 ]
@@ -90,6 +93,16 @@ class Broker:
         classpath = [cache / "kafka" / jar.filename for jar in jars.locked_jars()]
         return [*_java(classpath, _start_cache(cache / "kafka")), "kafka.Kafka", str(self._properties)]
 
+    def left_registered(self, log: Path) -> int | None:
+        """Its epoch, when it was killed; None after an orderly stop. `log` is its output; look before it starts."""
+        stopped = (self.folder / "log" / ".kafka_cleanshutdown").exists()
+        return None if stopped else registered_epoch(log, _NODE)
+
+    async def end_registration(self, epoch: int) -> None:
+        """Have its controller, which is starting, forget the broker of an epoch: else it waits for three seconds."""
+        if not await end_registration(self.controller_port, USER, self.password, _NODE, epoch):
+            _log.info("the broker of epoch %d was not registered any more", epoch)
+
     def listening(self) -> bool:
         """True when the broker accepts connections."""
         return _answers(self.port)
@@ -120,8 +133,8 @@ class Broker:
         login = f'{_LOGIN} username="{USER}" password="{self.password}" user_{USER}="{self.password}";'
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "node.id": str(_NODE),
+            "controller.quorum.voters": f"{_NODE}@127.0.0.1:{self.controller_port}",
             "listeners": f"CLIENT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": f"CLIENT://127.0.0.1:{self.port}",
             "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
@@ -157,7 +170,7 @@ _SMALL = {
     # Faust asks for a session of 3 s, which the default minimum of 6 s refuses.
     "group.min.session.timeout.ms": "1000",
     "group.initial.rebalance.delay.ms": "0",
-    # A broker killed with -9 may register again as soon as its old session has run out.
+    # A broker killed with -9 may register again as soon as its old session has run out, unless that is ended.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
     "offsets.topic.num.partitions": "4",
