@@ -24,7 +24,10 @@ from speech_experiment_infra.connections import (
     kafka_producer,
     object_store_client,
 )
+from speech_experiment_infra.embedded.kafka import USER
 from speech_experiment_infra.embedded.processes import Identity
+from speech_experiment_infra.embedded.registration import end_registration
+from speech_experiment_infra.layout import open_layout
 from speech_experiment_infra.settings import TOPICS, load_settings
 from speech_experiment_infra.state import stack_status
 from speech_experiment_infra.topics import ensure_topics
@@ -33,6 +36,7 @@ from tests.conftest import command_line
 pytestmark = pytest.mark.stack
 
 WARM_START_S = 8.0
+REFUSED = "DUPLICATE_BROKER_REGISTRATION"
 BUSY_LOAD = 2.0 * (os.cpu_count() or 1)
 
 
@@ -167,6 +171,22 @@ def test_everything_killed_at_once_comes_back_with_all_data(data_dir: Path) -> N
     up(data_dir)
     found = asyncio.run(marks_everywhere(data_dir))
     assert all("kept" in marks for marks in found.values()), found
+
+
+def test_a_killed_broker_does_not_keep_its_successor_waiting(data_dir: Path) -> None:
+    broker, log = open_layout(data_dir).broker, data_dir / "logs" / "kafka.log"
+    assert broker
+    wait_for("readiness", lambda: ready(data_dir))
+    killed = broker.left_registered(log)
+    assert killed is not None
+    refused = log.read_text().count(REFUSED)
+    kill_9(data_dir, "kafka")
+    wait_for("its successor's registration", lambda: broker.left_registered(log) not in {killed, None})
+    # One each half second, for a session of three seconds.
+    assert log.read_text().count(REFUSED) - refused < 5
+    ended = asyncio.run(end_registration(broker.controller_port, USER, broker.password, 1, killed))
+    assert not ended, "the successor's registration was ended for its predecessor's"
+    asyncio.run(write_everywhere(data_dir, "successor"))
 
 
 def test_children_do_not_outlive_a_killed_supervisor(data_dir: Path) -> None:
