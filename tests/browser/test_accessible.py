@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.browser.conftest import PATIENCE_MS, ROOT, Person, Scored, board_of
+from tests.integration.gateway_tools import Producer, queryable
+from tests.integration.test_queries_http import TIME
 
 pytest.importorskip("playwright", reason="the page is tested with playwright: pip install playwright")
 from playwright.async_api import expect
@@ -51,7 +54,10 @@ async def test_the_sign_in_is_accessible(stranger: Person, axe: Path) -> None:
     assert await violations(stranger, axe, "sign-in") == []
 
 
-async def test_every_view_is_accessible(person: Person, scored: Scored, axe: Path) -> None:
+async def test_every_view_is_accessible(
+    person: Person, scored: Scored, admin: httpx.AsyncClient, axe: Path
+) -> None:
+    await short_names(admin)
     good, bad = scored.evaluations
     runs = await runs_of(person, scored)
     run = f"/runs/{runs[0]}"
@@ -64,7 +70,7 @@ async def test_every_view_is_accessible(person: Person, scored: Scored, axe: Pat
         "significance": (f"{board_of(scored)}&tested={good},{bad}", ".significance tbody"),
         "matrices": (board_of(scored).replace("?", "?board=matrices&"), ".matrix tbody"),
         "keys": ("/operations?part=keys", "tbody tr"),
-        "board-logged": ("/leaderboard?board=logged", ".tools, .empty"),
+        "board-logged": ("/leaderboard?board=logged", "tbody tr"),
         "home": ("/", ".card"),
         "runs": ("/runs", "canvas"),
         "compare-nothing": ("/compare", ".empty"),
@@ -84,6 +90,13 @@ async def test_every_view_is_accessible(person: Person, scored: Scored, axe: Pat
         await person.page.locator(sign).first.wait_for()
         found += [f"{name} {each}" for each in await violations(person, axe, name)]
     assert not found, "\n".join(found)
+
+
+async def short_names(admin: httpx.AsyncClient) -> None:
+    """A run whose name, a link, is shorter than the words beside it, with a result of a set."""
+    producer = Producer().open("runs", "metrics").start("a")
+    producer.log((1, TIME, None, {"short-test_wer": 0.1}))
+    await queryable(admin, await producer.send(admin))
 
 
 async def runs_of(person: Person, scored: Scored) -> list[str]:
