@@ -22,7 +22,7 @@ import msgspec
 
 from .acknowledgement import Progress
 from .errors import TrackerError
-from .spool.files import boot_id, write_atomically
+from .spool.files import birth, boot_id, write_atomically
 
 ID_VARIABLE = "SPEECH_TRACKER_RUN_ID"
 ATTEMPT_VARIABLE = "SPEECH_TRACKER_ATTEMPT"
@@ -224,14 +224,6 @@ def claim(spool: Path, run: UUID) -> Iterator[Callable[[int], int]]:
 def attempts_noted(spool: Path, run: UUID) -> int:
     """The last attempt that a process of this spool has taken; 0: none is known."""
     return _read(spool / _ATTEMPTS / f"{run}.json", int) or 0
-
-
-def birth(pid: int) -> str:
-    """When a process began, which tells it from a later one of the same id; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return ""
 
 
 def number(name: str, default: int) -> int:

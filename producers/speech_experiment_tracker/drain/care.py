@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-import msgspec
-
 from speech_experiment_schemas.ids import uuid7
-from speech_experiment_schemas.runs import RunEnvironment
 
 from ..spool.files import boot_id
 from ..spool.places import PROCESSES
+from .environments import Environments
 from .folders import ProcessFolder
 from .meta import Meta
 from .office import Office
@@ -30,57 +25,7 @@ from .targets import Target
 HEARTBEAT = 10.0
 FIRST_MEASURE = 1.0
 RECENT = 60.0
-CAPTURE_TIMEOUT = 60.0
-REMEMBERED, LINGERING = 64, 16
-"""Environments kept for the next run of a process, and of those the newest of processes that have ended, whose run may
-not have been told yet: one has all its packages, and a drain may serve for months."""
 SCRIPT_SPEAKS_WITHIN = 30.0
-
-
-class Environments:
-    """Captures the environment of each process that logs, once, with that process's interpreter."""
-
-    def __init__(self) -> None:
-        # Encoded: the thousands of words of each, gone at different times, would leave holes all over the memory.
-        self._known: dict[int, bytes] = {}
-        self._started: set[int] = set()
-
-    def get(self, meta: Meta) -> tuple[bool, RunEnvironment | None]:
-        """(whether it is settled, the environment or None when it could not be captured)"""
-        if meta.pid not in self._started:
-            self._forget()
-            self._started.add(meta.pid)
-            threading.Thread(target=self._capture, args=(meta,), daemon=True).start()
-        told = self._known.get(meta.pid)
-        return told is not None, _decoded(told) if told else None
-
-    def _forget(self) -> None:
-        known = list(self._known)
-        ended = [pid for pid in known if not Path(f"/proc/{pid}").exists()]
-        surplus = len(known) - REMEMBERED + 1
-        for pid in {*ended[:-LINGERING], *known[: max(surplus, 0)]}:
-            self._started.discard(pid)
-            del self._known[pid]
-
-    def _capture(self, meta: Meta) -> None:
-        told = b""
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            answer = subprocess.run(
-                [meta.python or sys.executable, "-P", "-m", f"{__package__}.environment"],
-                input=msgspec.json.encode(meta),
-                capture_output=True,
-                timeout=CAPTURE_TIMEOUT,
-                check=True,
-            )
-            told = answer.stdout
-        self._known[meta.pid] = told
-
-
-def _decoded(told: bytes) -> RunEnvironment | None:
-    """None for what is no environment."""
-    with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.msgpack.decode(told, type=RunEnvironment)
-    return None
 
 
 class Watch:

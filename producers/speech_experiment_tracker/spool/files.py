@@ -69,6 +69,14 @@ def boot_id() -> str:
         return socket.gethostname()
 
 
+def birth(pid: int) -> str:
+    """When a process began, which tells it from a later one of the same id; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder; none for one that is gone, as spools vanish when they are delivered."""
     try:

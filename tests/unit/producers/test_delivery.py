@@ -12,8 +12,9 @@ from speech_experiment_schemas.catalogue import decode_payload
 from speech_experiment_schemas.envelope import digest
 from speech_experiment_schemas.producers import SeqVoided
 from speech_experiment_schemas.runs import RunEnvironment, RunNoted
-from speech_experiment_tracker.drain.care import Carer, Environments
+from speech_experiment_tracker.drain.care import Carer
 from speech_experiment_tracker.drain.couriers import Courier
+from speech_experiment_tracker.drain.environments import Environments
 from speech_experiment_tracker.drain.office import Office
 from speech_experiment_tracker.drain.targets import Target, save_target
 from speech_experiment_tracker.spool.page import read_ack

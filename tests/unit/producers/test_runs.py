@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -25,13 +26,15 @@ from speech_experiment_schemas.catalogue import decode_payload
 from speech_experiment_schemas.producers import ProducerOpened
 from speech_experiment_schemas.runs import (
     RunConfigured,
+    RunEnvironment,
     RunFailed,
     RunOutput,
     RunStarted,
     RunTagged,
 )
 from speech_experiment_tracker import Client, Run, TrackerError
-from speech_experiment_tracker.drain.care import LINGERING, REMEMBERED, Environments
+from speech_experiment_tracker.drain.environments import LINGERING, REMEMBERED, Environments
+from speech_experiment_tracker.drain.meta import Meta
 from speech_experiment_tracker.spool_status import spool_status
 from speech_experiment_tracker.sync import sync
 
@@ -451,23 +454,44 @@ def test_a_lock_that_the_script_inherited_is_free_when_the_script_has_ended(
         fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def remembered(pids: list[int]) -> Environments:
+def remembered(pids: list[int], monkeypatch: pytest.MonkeyPatch) -> Environments:
+    """After a run of each of these processes."""
+
+    def capture(captured: Any, meta: Meta) -> None:
+        captured.told = msgspec.msgpack.encode(RunEnvironment(host=f"node {meta.pid}"))
+
+    monkeypatch.setattr(f"{Environments.__module__}._Captured.capture", capture)
     environments = Environments()
     for pid in pids:
-        environments._known[pid] = b"told"
-        environments._started.add(pid)
-        environments._forget()
-    assert environments._started == set(environments._known)
+        assert environment_of(environments, pid) == RunEnvironment(host=f"node {pid}")
     return environments
 
 
-def test_the_drain_forgets_the_environments_of_processes_that_have_ended() -> None:
+def environment_of(environments: Environments, pid: int) -> RunEnvironment | None:
+    while not (answer := environments.get(Meta("01", pid=pid)))[0]:
+        time.sleep(0.001)
+    return answer[1]
+
+
+def test_the_drain_forgets_the_environments_of_processes_that_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     beyond = 1 + int(Path("/proc/sys/kernel/pid_max").read_text())
-    known = remembered([os.getpid(), *range(beyond, beyond + 100)])._known
+    known = remembered([os.getpid(), *range(beyond, beyond + 100)], monkeypatch)._known
     assert os.getpid() in known
-    assert len(known) == 1 + LINGERING  # whose run may not have been told yet
+    assert len(known) <= 2 + LINGERING  # whose run may not have been told yet
 
 
-def test_the_drain_keeps_some_environments_of_processes_that_live() -> None:
+def test_the_drain_keeps_some_environments_of_processes_that_live(monkeypatch: pytest.MonkeyPatch) -> None:
     living = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    assert len(remembered(living)._known) < REMEMBERED
+    assert len(remembered(living, monkeypatch)._known) <= REMEMBERED
+
+
+def test_a_process_with_the_number_of_one_that_has_ended_gets_an_environment_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environments = remembered([os.getpid()], monkeypatch)
+    kept = environments._known[os.getpid()]
+    kept.born = "earlier"
+    assert environment_of(environments, os.getpid()) is not None
+    assert environments._known[os.getpid()] is not kept
