@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
 
 
 def main() -> None:
-    settings = ApiSettings()
+    settings = ApiSettings.load_or_exit()
     log.configure()
     app = create_app(settings)
     config = uvicorn.Config(

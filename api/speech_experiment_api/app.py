@@ -82,7 +82,7 @@ def create_app(settings: ApiSettings | None = None, routes: Iterable[Routes] = A
         exception_handlers={Problem: handle_problem, HTTPException: handle_http_exception},
         lifespan=_lifespan,
     )
-    app.state.settings = settings or ApiSettings()
+    app.state.settings = settings or ApiSettings.load()
     app.state.sessions = Sessions(app.state.settings.postgres_dsn)
     app.state.openapi = document(endpoints)
     return app

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from speech_experiment_infra.paths import default_data_dir
-from speech_experiment_infra.settings import SETTINGS_FILE_VARIABLE
+from speech_experiment_infra.settings import SETTINGS_FILE_VARIABLE, SettingsError
 
 from . import log_guard
 from .bootstrap import add_key
@@ -29,18 +29,21 @@ class RescueError(RuntimeError):
 
 def rescue(data_dir: Path | None) -> str:
     """A new admin key of the home workspace, valid when this returns; raises RescueError."""
-    settings = _settings(data_dir)
+    try:
+        settings = _settings(data_dir)
+    except SettingsError as error:
+        raise RescueError(str(error)) from None
     return asyncio.run(_make(settings))
 
 
 def _settings(data_dir: Path | None) -> ApiSettings:
     if data_dir is None and any(name.startswith("SPEECH_TRACKER_SERVER_") for name in os.environ):
-        return ApiSettings()
+        return ApiSettings.load()
     path = (data_dir or default_data_dir()) / "settings.json"
     if not path.is_file():
         raise RescueError(f"{path} does not exist; start the stack with `speech-tracker up`")
     os.environ[SETTINGS_FILE_VARIABLE] = str(path)
-    return ApiSettings()
+    return ApiSettings.load()
 
 
 async def _make(settings: ApiSettings) -> str:

@@ -29,9 +29,10 @@ log = logging.getLogger("speech_experiment_consumers")
 
 def main() -> None:
     arguments = _arguments()
+    settings = Settings.load_or_exit()
     log_to_stderr()
     try:
-        asyncio.run(_run(Settings(), arguments.names, arguments.instance))
+        asyncio.run(_run(settings, arguments.names, arguments.instance))
     except BaseException as error:
         log.exception("ends: %s", error)
         leave(exit_code(error))

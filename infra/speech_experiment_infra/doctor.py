@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .settings import TOPICS, Settings, load_settings
+from .settings import TOPICS, Settings, SettingsError, load_settings, told
 from .state import stack_status
 
 _DISK_NEEDED_BYTES = 2 << 30
@@ -36,7 +36,10 @@ class Finding:
 def examine(data_dir: Path) -> list[Finding]:
     """All findings about this machine and about the stack or the external stores it uses."""
     findings = [_python(), _java(), _disk(data_dir), _memory(), *_stack(data_dir)]
-    settings = _settings(data_dir)
+    try:
+        settings = _settings(data_dir)
+    except SettingsError as error:
+        return [*findings, Finding("settings", "fault", str(error))]
     if settings is None:
         return findings
     return findings + asyncio.run(examine_stores(settings))
@@ -116,8 +119,7 @@ def _settings(data_dir: Path) -> Settings | None:
     """Settings of the running stack, or those of the environment; None when there is nothing to ask."""
     if stack_status(data_dir)["pid"] is not None:
         return load_settings(data_dir / "settings.json")
-    settings = Settings()
-    return settings if settings.model_fields_set else None
+    return Settings.load() if told() else None
 
 
 async def _postgres(settings: Settings) -> list[Finding]:

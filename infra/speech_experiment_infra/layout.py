@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .embedded.kafka import USER, Broker
 from .embedded.objects import ObjectServer
 from .embedded.postgres import Postgres
 from .embedded.processes import free_ports, python
 from .paths import cache_dir
-from .settings import SETTINGS_FILE_VARIABLE, Settings
+from .settings import SETTINGS_FILE_VARIABLE, Settings, told
 from .state import write_private
 from .store.__main__ import PASSWORD_VARIABLE
 
@@ -145,8 +147,7 @@ def open_layout(data_dir: Path, *, host: str | None = None, port: int | None = N
     # Others may pass through, as Postgres under its own user has to; they may not look around.
     data_dir.chmod(0o711)
     kept = _secrets(data_dir)
-    given = Settings(data_dir=data_dir)
-    elsewhere = given.model_fields_set
+    given, elsewhere = Settings.load(data_dir=data_dir), told()
     ports = _ports(kept, port)
     kept["ports"] = ports
     postgres = None if "postgres_dsn" in elsewhere else _postgres(data_dir, kept, ports["postgres"])
@@ -174,9 +175,11 @@ def open_layout(data_dir: Path, *, host: str | None = None, port: int | None = N
             "s3_region": objects.region,
         }
         values |= {"s3_access_key": objects.access_key, "s3_secret_key": objects.secret_key}
-    layout = Layout(data_dir, given.model_copy(update=values), kept, postgres, broker, store_port, objects)
+    layout = Layout(
+        data_dir, msgspec.structs.replace(given, **values), kept, postgres, broker, store_port, objects
+    )
     write_private(data_dir / "secrets.json", json.dumps(kept, indent=1))
-    write_private(layout.settings_file, layout.settings.model_dump_json(indent=1, exclude_defaults=True))
+    write_private(layout.settings_file, layout.settings.to_json())
     return layout
 
 

@@ -273,7 +273,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m speech_experiment_infra.migrate", description=__doc__)
     parser.parse_args()
     try:
-        applied = asyncio.run(migrate(Settings()))
+        applied = asyncio.run(migrate(Settings.load_or_exit()))
     except MigrationError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -76,7 +76,7 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     status = 0
     try:
-        asyncio.run(provision(Settings()))
+        asyncio.run(provision(Settings.load_or_exit()))
     except* (PostgresError, ObjectStoreError, TopicError, MigrationError, OSError) as group:
         sys.stderr.write("".join(f"{error}\n" for error in group.exceptions))
         status = 1

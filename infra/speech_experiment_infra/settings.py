@@ -9,18 +9,15 @@ writes that file, a deployment on a cluster sets the variables.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    JsonConfigSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+import msgspec
+from msgspec import Meta
 
-SETTINGS_FILE_VARIABLE = "SPEECH_TRACKER_SERVER_SETTINGS"
+_PREFIX = "SPEECH_TRACKER_SERVER_"
+SETTINGS_FILE_VARIABLE = f"{_PREFIX}SETTINGS"
 
 #: The topics of the log; a projection reads exactly one of them.
 TOPICS: tuple[str, ...] = ("runs", "metrics", "evaluations", "artifacts", "control")
@@ -30,13 +27,21 @@ MAX_RECORD_BYTES = 1_100_000
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+
+_SECRET = {"postgres_dsn", "kafka_password", "clickhouse_url", "s3_secret_key"}
 
 
-class Settings(BaseSettings):
-    """Settings of every server process; the same fields embedded and on a cluster."""
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it and says what is wanted."""
 
-    model_config = SettingsConfigDict(env_prefix="SPEECH_TRACKER_SERVER_", extra="ignore", frozen=True)
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings of every server process; the same fields embedded and on a cluster.
+
+    `load` reads and checks those of this process; the constructor takes what it is given.
+    """
 
     data_dir: Path | None = None
     """Data folder of the embedded stack; None on a cluster."""
@@ -46,48 +51,64 @@ class Settings(BaseSettings):
     """URL that users reach the API under; derived from host and port when empty."""
     workspace: str = "default"
 
-    postgres_dsn: str = Field(default="postgresql://postgres@127.0.0.1:5432/speech_experiments", repr=False)
-    postgres_pool_size: int = Field(default=8, ge=1)
+    postgres_dsn: str = "postgresql://postgres@127.0.0.1:5432/speech_experiments"
+    postgres_pool_size: Count = 8
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_username: str | None = None
-    kafka_password: str | None = Field(default=None, repr=False)
+    kafka_password: str | None = None
     kafka_security_protocol: SecurityProtocol | None = None
     """Derived from the presence of a user name when None."""
     kafka_sasl_mechanism: SaslMechanism = "PLAIN"
     kafka_ca_file: Path | None = None
-    partitions: int = Field(default=24, ge=1)
+    partitions: Count = 24
     """Partitions of each topic, fixed for the life of the log: 1 embedded, 24 on a cluster."""
-    replication_factor: int = Field(default=3, ge=1)
-    rebuild_processes: int = Field(default=0, ge=0, le=64)
+    replication_factor: Count = 3
+    rebuild_processes: Annotated[int, Meta(ge=0, le=64)] = 0
     """Processes that read for a rebuild side by side, sharing the runs (metadata) or the partitions (the others);
     0: as many as there are cores, at most 4, when there is much to read."""
 
-    clickhouse_url: str = Field(default="http://default@127.0.0.1:8123/default", repr=False)
+    clickhouse_url: str = "http://default@127.0.0.1:8123/default"
 
     s3_endpoint: str = "127.0.0.1:9000"
     """``host:port`` without a scheme."""
     s3_access_key: str = ""
-    s3_secret_key: str = Field(default="", repr=False)
+    s3_secret_key: str = ""
     s3_bucket: str = "speech-experiments"
     s3_region: str = "us-east-1"
     s3_secure: bool = False
 
-    @field_validator("clickhouse_url")
-    @classmethod
-    def _http_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError(
-                f"clickhouse_url must start with http:// or https://, got {value.split(':')[0]!r}"
-            )
-        return value
+    def __post_init__(self) -> None:
+        if not self.clickhouse_url.startswith(("http://", "https://")):
+            scheme = self.clickhouse_url.split(":")[0]
+            raise SettingsError(f"clickhouse_url must start with http:// or https://, got {scheme!r}")
+        if "://" in self.s3_endpoint:
+            raise SettingsError("s3_endpoint is host:port without a scheme; set s3_secure for https")
 
-    @field_validator("s3_endpoint")
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _SECRET}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     @classmethod
-    def _no_scheme(cls, value: str) -> str:
-        if "://" in value:
-            raise ValueError("s3_endpoint is host:port without a scheme; set s3_secure for https")
-        return value
+    def load(cls, **given: Any) -> Self:
+        """Those of this process, and `given`.
+
+        Raises:
+            SettingsError: a value cannot be used, or the settings file is gone.
+        """
+        return _checked(cls, {**told(cls), **given})
+
+    @classmethod
+    def load_or_exit(cls) -> Self:
+        """As `load`, for a process that is just starting: what cannot be used is said, and ends it."""
+        try:
+            return cls.load()
+        except SettingsError as error:
+            sys.exit(f"cannot start: {error}")
+
+    def to_json(self) -> str:
+        """What differs from the defaults, secrets included: for a settings file."""
+        return msgspec.json.format(msgspec.json.encode(self, enc_hook=str), indent=1).decode()
 
     @property
     def url(self) -> str:
@@ -109,27 +130,50 @@ class Settings(BaseSettings):
         """True when the stores belong to the supervisor of a data folder."""
         return self.data_dir is not None
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keyword arguments, then the environment, then the file the supervisor wrote."""
-        path = os.environ.get(SETTINGS_FILE_VARIABLE)
-        if not path:
-            return init_settings, env_settings
-        if not Path(path).is_file():
-            raise FileNotFoundError(
-                f"{SETTINGS_FILE_VARIABLE}={path}: no such file; start the stack with `speech-tracker up` "
-                "or unset the variable"
-            )
-        return init_settings, env_settings, JsonConfigSettingsSource(settings_cls, json_file=path)
+
+def load_settings(path: Path) -> Settings:
+    """Settings of the stack whose settings file is ``path``."""
+    return _checked(Settings, _in_file(path))
 
 
-def load_settings(path: Path | None = None) -> Settings:
-    """Settings of this process, or of the stack whose settings file is ``path``."""
-    return Settings.model_validate_json(path.read_bytes()) if path else Settings()
+def told(kind: type[Settings] = Settings) -> dict[str, Any]:
+    """Settings that this process's environment and its settings file name, as they stand there."""
+    path = os.environ.get(SETTINGS_FILE_VARIABLE)
+    if path and not Path(path).is_file():
+        raise SettingsError(
+            f"{SETTINGS_FILE_VARIABLE}={path}: no such file; start the stack with `speech-tracker up` "
+            "or unset the variable"
+        )
+    in_environment = {
+        name: os.environ[variable]
+        for name in kind.__struct_fields__
+        if (variable := _PREFIX + name.upper()) in os.environ
+    }
+    return {**(_in_file(Path(path)) if path else {}), **in_environment}
+
+
+def _in_file(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+_Kind = TypeVar("_Kind", bound=Settings)
+
+
+def _checked(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
+    try:
+        return msgspec.convert(values, kind, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        name = where.rstrip("`")
+        if name in values:
+            what = f"{name} = {values[name]!r} (from {_PREFIX}{name.upper()} or the settings file): {what}"
+        raise SettingsError(what) from None
+
+
+def _path(kind: type[Any], value: object) -> Path:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    raise NotImplementedError(f"no settings of type {kind}")

@@ -27,6 +27,7 @@ from .marks import are_set_up, mark_set_up
 from .ownership import RefusedError, check_port, owned
 from .paths import cache_dir
 from .readiness import readiness
+from .settings import SettingsError
 from .state import ChildState, StackState, stack_status
 
 __all__ = ["RefusedError", "StartError", "Supervisor", "run_stack", "stack_status"]
@@ -329,7 +330,10 @@ def run_stack(
         StartError: it did not come up.
     """
     with owned(data_dir):
-        layout = open_layout(data_dir, host=host, port=port)
+        try:
+            layout = open_layout(data_dir, host=host, port=port)
+        except SettingsError as error:
+            raise StartError(str(error)) from None
         check_port(layout.settings.host, layout.settings.port)
 
         def ready() -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from speech_experiment_consumers.failpoints import VARIABLE
 from speech_experiment_infra.embedded.processes import python, spawn, tail
 from speech_experiment_infra.layout import Child, Layout, open_layout
@@ -121,8 +123,8 @@ class Cluster(Stack):
 
     def _write_settings(self) -> None:
         changes = {"data_dir": None, "host": "127.0.0.1", "public_url": f"http://127.0.0.1:{self.port}"}
-        settings = self._layout.settings.model_copy(update=changes)
-        (self.data / "cluster.json").write_text(settings.model_dump_json(exclude_none=True))
+        settings = msgspec.structs.replace(self._layout.settings, **changes)
+        (self.data / "cluster.json").write_text(settings.to_json())
 
     def _spawn_gateway(self, port: int) -> subprocess.Popen[bytes]:
         environment = self.server_environment | {"SPEECH_TRACKER_SERVER_PORT": str(port)}

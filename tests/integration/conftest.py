@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from speech_experiment_infra.embedded.kafka import USER, Broker
@@ -56,7 +57,7 @@ async def wide(
         "kafka_password": "secret",
         "partitions": PARTITIONS,
     }
-    settings = stack.settings.model_copy(update=changes)
+    settings = msgspec.structs.replace(stack.settings, **changes)
     names = {f"SPEECH_TRACKER_SERVER_{name.upper()}": str(value) for name, value in changes.items()}
     try:
         await ensure_topics(settings)

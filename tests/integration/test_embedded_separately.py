@@ -48,8 +48,12 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
 @pytest.fixture(scope="module")
 def environment(stores: Layout) -> dict[str, str]:
     """What a deployment sets: addresses and logins, and no data folder."""
-    values = stores.settings.model_dump(mode="json", exclude_defaults=True, exclude={"data_dir", "port"})
-    named = {f"SPEECH_TRACKER_SERVER_{field.upper()}": str(value) for field, value in values.items()}
+    values = json.loads(stores.settings.to_json())
+    named = {
+        f"SPEECH_TRACKER_SERVER_{field.upper()}": str(value)
+        for field, value in values.items()
+        if field not in ("data_dir", "port")
+    }
     return named | {"SPEECH_TRACKER_SERVER_PORT": str(free_ports(1)[0])}
 
 

@@ -110,7 +110,7 @@ async def tables(settings: Settings) -> dict[str, Any]:
 async def test_experiments_are_the_same_in_whatever_order_partitions_are_read(
     stack: RunningStack, seed: int
 ) -> None:
-    settings = stack.settings.model_copy(update={"partitions": PARTITIONS})
+    settings = msgspec.structs.replace(stack.settings, partitions=PARTITIONS)
     rng = random.Random(seed)
     log = build_log(rng)
     expected = expected_tables(Folded(log.records, PARTITIONS))
@@ -149,7 +149,7 @@ async def test_lanes_write_what_one_worker_writes(
     stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_sink, "check_log", AsyncMock())  # this log is in no broker
-    settings = stack.settings.model_copy(update={"partitions": PARTITIONS})
+    settings = msgspec.structs.replace(stack.settings, partitions=PARTITIONS)
     log = build_log(random.Random(4))
     expected = await written(settings, log.records)
     await make_version(settings, "metadata", VERSION)
@@ -172,7 +172,7 @@ async def test_lanes_write_what_one_worker_writes(
 
 
 async def test_an_edit_outlives_a_run_that_came_before_it_and_is_read_after_it(stack: RunningStack) -> None:
-    settings = stack.settings.model_copy(update={"partitions": PARTITIONS})
+    settings = msgspec.structs.replace(stack.settings, partitions=PARTITIONS)
     experiment, run = UUID(int=1), UUID(int=2)
     while partition_of(run.bytes, PARTITIONS) == partition_of(experiment.bytes, PARTITIONS):
         run = UUID(int=run.int + 1)

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from speech_experiment_infra.embedded.kafka import USER, Broker
@@ -49,15 +50,14 @@ def wide_log(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> I
         broker.command(cache_dir()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        yield stack.settings.model_copy(
-            update={
-                "data_dir": None,
-                "kafka_bootstrap": broker.bootstrap,
-                "kafka_username": USER,
-                "kafka_password": broker.password,
-                "partitions": PARTITIONS,
-                "replication_factor": 1,
-            }
+        yield msgspec.structs.replace(
+            stack.settings,
+            data_dir=None,
+            kafka_bootstrap=broker.bootstrap,
+            kafka_username=USER,
+            kafka_password=broker.password,
+            partitions=PARTITIONS,
+            replication_factor=1,
         )
     finally:
         process.terminate()
@@ -82,7 +82,7 @@ async def test_workers_join_leave_and_die_under_load(wide_log: Settings, tmp_pat
     await ensure_topics(wide_log, timeout_s=30)
     await make_version(wide_log, "metadata", VERSION)
     settings_file = tmp_path / "settings.json"
-    settings_file.write_text(wide_log.model_dump_json())
+    settings_file.write_text(wide_log.to_json())
     rng = random.Random(20_261_123)
     messages = build_log(rng)
     workers = [WorkerProcess(settings_file, f"metadata:{VERSION}") for _ in range(2)]

@@ -28,10 +28,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m speech_experiment_consumers.rebuild")
     parser.add_argument("name", metavar="NAME", type=known)
     name = parser.parse_args().name
+    settings = Settings.load_or_exit()
     log_to_stderr()
     os.nice(5)  # people who work come first
     try:
-        asyncio.run(_run(Settings(), name))
+        asyncio.run(_run(settings, name))
     except BaseException as error:
         log.exception("ends: %s", error)
         leave(exit_code(error))

@@ -52,9 +52,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m speech_experiment_consumers.rebuild.part")
     parser.add_argument("name", metavar="NAME:VERSION")
     name = parser.parse_args().name
+    settings = Settings.load_or_exit()
     log_to_stderr()
     try:
-        asyncio.run(_run(Settings(), name))
+        asyncio.run(_run(settings, name))
     except BaseException as error:
         log.exception("ends: %s", error)
         leave(exit_code(error))

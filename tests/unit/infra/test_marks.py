@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from speech_experiment_infra import marks
@@ -40,7 +41,7 @@ def test_other_settings_and_another_release_set_up_again(
 ) -> None:
     settings = Settings()
     mark_set_up(folders, settings)
-    assert not are_set_up(folders, settings.model_copy(update={"partitions": settings.partitions + 1}))
+    assert not are_set_up(folders, msgspec.structs.replace(settings, partitions=settings.partitions + 1))
     monkeypatch.setattr(marks, "_MIGRATIONS", tmp_path)
     (tmp_path / "0001_new.sql").write_text("create table more ()")
     assert not are_set_up(folders, settings)
