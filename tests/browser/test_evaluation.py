@@ -24,6 +24,8 @@ _LOUDEST = """canvas => {
 _CORRECT = """async wanted => (await fetch("/api/v1/corrections", {
   method: "POST", headers: {"X-Tracker-Page": "1", "Content-Type": "application/json"}, body: JSON.stringify(wanted),
 })).status"""
+FOLD_PX = 720
+"""Height of the window of a small laptop."""
 _ATTACK = "<img src=x onerror=alert(1)>"
 
 
@@ -59,6 +61,9 @@ async def test_an_utterance_is_heard_from_the_word_that_is_clicked(
     await expect(sound.get_by_role("img", name="Spectrogram of Audio of a-1")).to_have_attribute(
         "data-drawn", "true"
     )
+    player = await sound.locator("audio").bounding_box()
+    assert player is not None
+    assert player["y"] + player["height"] <= FOLD_PX, "it is heard without scrolling"
     shades = await sound.locator(".spectrogram").evaluate(_LOUDEST)
     assert shades == sorted(shades, reverse=True), "the tones rise, so the loudest row of each column goes up"
     assert shades[0] > shades[-1]

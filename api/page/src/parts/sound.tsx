@@ -44,7 +44,8 @@ export function SoundPanel({ sound, label, words, spoken, seek }: Props) {
   };
   return (
     <section class="card sound" aria-label="Sound">
-      <div class="seen" onClick={clicked}>
+      <audio controls preload="metadata" ref={player} src={address(sound)} aria-label={label} />
+      <div class={told ? "" : "seen"} onClick={clicked}>
         {samples && <Wave samples={samples} />}
         {samples && <Spectrogram samples={samples} label={label} />}
         {span !== null && now !== null && <i class="playhead" style={{ left: `${Math.min(100, (now / span) * 100)}%` }} />}
@@ -61,7 +62,6 @@ export function SoundPanel({ sound, label, words, spoken, seek }: Props) {
         </div>
       )}
       {told && <p class="quiet">{told}</p>}
-      <audio controls preload="metadata" ref={player} src={address(sound)} aria-label={label} />
     </section>
   );
 }

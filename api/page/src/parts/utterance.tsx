@@ -32,14 +32,16 @@ export function UtterancePanel({ evaluations, utterance, profile, names, correct
     <>
       <AlignmentPanel evaluations={evaluations} utterance={utterance} profile={profile} names={names} spoken={spoken} />
       {found?.mark && <Marked mark={found.mark} />}
+      {recording.problem && <Notice problem={recording.problem} again={recording.again} />}
+      {recording.answer && soundOf(recording.answer) && (
+        <div class="heard">{found && sound && <SoundPanel key={sound.address} sound={sound} label={`Audio of ${utterance}`} words={found.words} spoken={setWord} seek={seek} />}</div>
+      )}
       {correct && found && (
         <div class="choice">
           <CorrectionChoice testSet={correct.testSet} utterance={utterance} reference={found.reference} done={correct.done} />
           <MarkChoice testSet={correct.testSet} utterance={utterance} mark={found.mark} done={() => { recording.again(); correct.marked(); }} />
         </div>
       )}
-      {recording.problem && <Notice problem={recording.problem} again={recording.again} />}
-      {found && sound && <SoundPanel key={sound.address} sound={sound} label={`Audio of ${utterance}`} words={found.words} spoken={setWord} seek={seek} />}
       {found && <Remarks found={found} silent={!sound} />}
     </>
   );
