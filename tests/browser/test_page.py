@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from tests.conftest import RunningStack
 from tests.integration.gateway_tools import Producer, queryable
 
 pytest.importorskip("playwright", reason="the page is tested with playwright: pip install playwright")
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 pytestmark = pytest.mark.stack
 expect.set_options(timeout=PATIENCE_MS)
@@ -58,6 +59,7 @@ def runs_named(name: str, **more: str) -> str:
 async def test_a_wrong_key_is_told_so_and_the_right_one_opens_the_page(stranger: Person) -> None:
     await stranger.sign_in("stk_" + "a" * 43)
     await expect(stranger.page.get_by_role("alert")).to_contain_text("unknown or revoked")
+    await expect(stranger.page.get_by_role("alert").locator("code").first).to_have_text("speech-tracker up")
     await stranger.picture("sign-in")
     await stranger.sign_in()
     await stranger.page.get_by_role("button", name="Sign out").click()
@@ -70,6 +72,28 @@ async def test_no_script_can_read_the_session_and_no_key_is_kept(person: Person)
     )
     assert "tracker_session" not in kept
     assert "stk_" not in kept
+
+
+async def test_a_wait_is_seen_and_what_no_run_has_is_said(person: Person, admin: httpx.AsyncClient) -> None:
+    await train(admin, "waited for", steps=1)
+    asked = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await asked.wait()
+        await route.fulfill(json={"values": []})
+
+    await person.page.route("**/api/v1/values*", hold)
+    await person.open("/")
+    line = "() => getComputedStyle(document.querySelector('header.frame'), '::after').content"
+    await person.page.wait_for_function(f"({line})() === '\"\"'")
+    table = person.page.get_by_role("region", name="Experiments")
+    before = await table.bounding_box()
+    asked.set()
+    await expect(person.page.locator(".facets")).to_have_text(
+        "No run has a task, language, domain or tag yet."
+    )
+    await person.page.wait_for_function(f"({line})() === 'none'")
+    assert await table.bounding_box() == before, "nothing moves when the answer comes"
 
 
 async def test_a_chosen_theme_wins_over_the_system_but_not_on_paper(person: Person) -> None:

@@ -60,15 +60,21 @@ export async function send<T>(method: "POST" | "PUT" | "DELETE", base: string, b
 
 let open = 0;
 
+/** How many questions have no answer yet; that there are some is marked on the document, for the line that says so. */
+function count(change: 1 | -1): void {
+  open += change;
+  document.documentElement.toggleAttribute("data-asking", open > 0);
+}
+
 async function reach(url: string, options: RequestInit): Promise<Response> {
-  open += 1;
+  count(1);
   try {
     return await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if ((error as Error).name === "AbortError") throw error;
     throw new Problem(0, UNREACHABLE);
   } finally {
-    open -= 1;
+    count(-1);
   }
 }
 

@@ -18,8 +18,8 @@ const TAGS = 6;
 /** Tags that say again what a run has fields for. */
 const ALSO_FIELDS = new Set(["task", "language", "languages", "domain", "domains"]);
 
-/** Values of task, language, domain and the two tags that most runs have; empty until all are there. */
-export function useFacets(): Facet[] {
+/** Values of task, language, domain and the two tags that most runs have; null until all are there. */
+export function useFacets(): Facet[] | null {
   const tags = useAnswer<Values>("/values", { field: "tags", limit: TAGS });
   const [one, other] = (tags.answer?.values ?? []).map((each) => each.value).filter((each) => !ALSO_FIELDS.has(each));
   const found = [
@@ -29,7 +29,7 @@ export function useFacets(): Facet[] {
     useFacet(one ?? "", one === undefined ? null : keyed("tags", one)),
     useFacet(other ?? "", other === undefined ? null : keyed("tags", other)),
   ];
-  if ((!tags.answer && !tags.problem) || found.includes(null)) return [];
+  if ((!tags.answer && !tags.problem) || found.includes(null)) return null;
   return found.filter((each) => each !== null && each.values.length > 0) as Facet[];
 }
 
@@ -41,10 +41,11 @@ function useFacet(title: string, field: string | null): Facet | null {
 }
 
 /** What there is by task, language, domain and tag, with how many of the newest runs; task: whose experiments are shown. */
-export function Facets({ facets, task }: { facets: readonly Facet[]; task: string | null }) {
+export function Facets({ facets, task }: { facets: readonly Facet[] | null; task: string | null }) {
+  if (facets?.length === 0) return <p class="facets quiet">No run has a task, language, domain or tag yet.</p>;
   return (
     <dl class="facets">
-      {facets.map(({ title, field, values }) => (
+      {facets?.map(({ title, field, values }) => (
         <div key={field}>
           <dt>{title}</dt>
           <dd class="tags">

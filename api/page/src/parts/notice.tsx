@@ -7,12 +7,17 @@ export function Notice({ problem, again }: { problem: Problem; again?: () => voi
   const words = problem.detail || "Something of this page failed.";
   return (
     <div class="notice" role="alert">
-      <p>{words[0]!.toUpperCase() + words.slice(1)}</p>
-      {problem.hint && <p>{problem.hint}</p>}
+      <p>{coded(words[0]!.toUpperCase() + words.slice(1))}</p>
+      {problem.hint && <p>{coded(problem.hint)}</p>}
       {problem.requestId && problem.status >= 500 && <p class="quiet">Request {problem.requestId}, to be found in the server's log.</p>}
-      {again && <button type="button" onClick={again}>Try again</button>}
+      {again && problem.status !== 403 && <button type="button" onClick={again}>Try again</button>}
     </div>
   );
+}
+
+/** What the server writes between backticks is to be typed as it is. */
+function coded(words: string): ComponentChildren {
+  return words.split("`").map((part, place) => (place % 2 ? <code key={place}>{part}</code> : part));
 }
 
 /** The three lines that fill an empty page. */

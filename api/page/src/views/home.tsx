@@ -87,7 +87,7 @@ function RunList({ title, page, nothing, all }: { title: string; page: RunPage |
         {page?.runs.map((run) => (
           <li key={run.id}>
             <a href={address(`/runs/${run.id}`)}>{run.name}</a> <Status status={run.status} />
-            <div class="quiet clip">{[run.experiment, run.user, run.duration ? duration(run.duration) : "", ago(run.created_at)].filter(Boolean).join(" · ")}</div>
+            <div class="quiet clip">{[ago(run.created_at), run.duration ? duration(run.duration) : "", run.user, run.experiment].filter(Boolean).join(" · ")}</div>
             {run.error ? <div class="quiet clip">{String(run.error)}</div> : null}
           </li>
         ))}
