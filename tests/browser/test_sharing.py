@@ -32,6 +32,8 @@ async def make_link(person: Person, *, frozen: bool = False) -> str:
         await dialog.get_by_label("what is there now").check()
     await dialog.get_by_role("button", name="Make the link").click()
     link = await dialog.get_by_role("textbox", name="Link").input_value()
+    await dialog.get_by_text("Links that are open").click()
+    await expect(dialog.get_by_role("button", name="Take back").first).to_be_visible()
     await dialog.get_by_role("button", name="Close").click()
     await expect(dialog).to_have_count(0)
     return link

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { send, type Me, type Problem } from "../logic/api";
 import { useAnswer } from "../logic/asking";
 import { moment } from "../logic/format";
@@ -105,10 +105,13 @@ function Link({ made }: { made: CreatedShare }) {
   );
 }
 
-/** The links that are open, each with the way to take it back. */
+/** The links that are open, each with the way to take it back; made: the one that has just joined them. */
 function OtherLinks({ made }: { made: string | null }) {
   const { answer, problem, again } = useAnswer<{ shares: ShareInfo[] }>("/shares", { limit: 100 }, { present: true });
   const [failed, setFailed] = useState<Problem | null>(null);
+  useEffect(() => {
+    if (made) again();
+  }, [made]);
   const open = (answer?.shares ?? []).filter((each) => each.state === "open");
   const take = (id: string) => send("DELETE", `/shares/${id}`).then(again, setFailed);
   if (problem || failed) return <Notice problem={(problem ?? failed)!} again={again} />;
