@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,8 +21,9 @@ def schema_name(projection: str, version: int) -> str:
     return f"{projection}_v{version}"
 
 
+@lru_cache(maxsize=4_096)
 def moment(microseconds: int) -> datetime:
-    """A time in microseconds since 1970 as Postgres' driver takes it."""
+    """A time in microseconds since 1970 as Postgres' driver takes it; the rows of one event share the broker's."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from .texts import clean_text
-from .trees import flatten
+from .trees import Leaves, flatten
 
 RULE = 1
 _MAX_TEXT = 200
@@ -28,6 +28,7 @@ _INT4, _INT8 = 2**31 - 1, 2**63 - 1
 _LANGUAGE = ("languages", "language", "langs", "lang")
 _DOMAIN = ("domains", "domain")
 _NUMBER = re.compile(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([kmb]?)(?:hz|h)?\s*\Z", re.I)
+_BETWEEN_WORDS = re.compile(r"[,;\s]+")
 _SCALE = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
 
 
@@ -140,7 +141,12 @@ _WANTED = frozenset(alias for aliases in (*_ALIASES.values(), _LANGUAGE, _DOMAIN
 
 def derive(config: Mapping[str, Any], tags: Mapping[str, str], environment: Mapping[str, Any]) -> Derived:
     """The columns of a run, by the rule in the module's head."""
-    known, tagged = _index(config), _index(tags)
+    return derive_of(flatten(config), tags, environment)
+
+
+def derive_of(config: Leaves, tags: Mapping[str, str], environment: Mapping[str, Any]) -> Derived:
+    """As `derive`, of a config that is flattened already."""
+    known, tagged = _index(config), _index(flatten(tags))
     values = _first(known, tagged)
     for column, value in _surroundings(environment).items():
         if values[column] is None:
@@ -150,22 +156,27 @@ def derive(config: Mapping[str, Any], tags: Mapping[str, str], environment: Mapp
     )
 
 
-def _index(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _index(leaves: Leaves) -> dict[str, Any]:
     """Every ending of a dotted key that is an alias → its leaf, the least nested key's first."""
-    found: dict[str, tuple[int, Any]] = {}
-    for key, value in flatten(tree):
-        endings = _aliases_in(key)
-        if endings:
-            depth = key.count(".")
-            for ending in endings:
-                if ending not in found or depth < found[ending][0]:
-                    found[ending] = (depth, value)
-    return {ending: value for ending, (_, value) in found.items()}
+    places = _places(tuple([key for key, _ in leaves]))
+    return {ending: leaves[place][1] for ending, place in places.items()}
+
+
+@lru_cache(maxsize=512)
+def _places(keys: tuple[str, ...]) -> Mapping[str, int]:
+    """Every ending that is an alias → the place of its key; runs of one project have the same keys."""
+    found: dict[str, tuple[int, int]] = {}
+    for place, key in enumerate(keys):
+        depth = key.count(".")
+        for ending in _aliases_in(key):
+            if ending not in found or depth < found[ending][0]:
+                found[ending] = (depth, place)
+    return {ending: place for ending, (_, place) in found.items()}
 
 
 @lru_cache(maxsize=16_384)
 def _aliases_in(key: str) -> tuple[str, ...]:
-    """The endings of a dotted key that are aliases; runs of one project have the same keys."""
+    """The endings of a dotted key that are aliases; different runs have many keys in common."""
     parts = key.lower().replace("-", "_").split(".")
     endings = (".".join(parts[i:]) for i in range(len(parts)))
     return tuple(ending for ending in endings if ending in _WANTED)
@@ -198,7 +209,7 @@ def _split(value: Any) -> list[str]:
     if value is None:
         return []
     parts = (
-        re.split(r"[,;\s]+", value) if isinstance(value, str) else value if isinstance(value, list) else []
+        _BETWEEN_WORDS.split(value) if isinstance(value, str) else value if isinstance(value, list) else []
     )
     words = [clean_text(part.strip())[:100] for part in parts if isinstance(part, str) and part.strip()]
     return list(dict.fromkeys(words))[:200]

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from speech_experiment_schemas.ids import run_hash
 
-from .derived import Derived, derive
+from .derived import Derived, derive_of
 from .experiments import Experiment
 from .runs import Run
 from .texts import clean_text, to_json
+from .trees import Leaves, flatten
 
 Moment = int
 """Microseconds since 1970."""
@@ -116,9 +117,9 @@ def run_row(run: Run) -> RunRow:
     )
 
 
-def derived_columns(run: Run) -> Derived:
-    """The classic columns of the run, by the rule of `derived`."""
-    return derive(run.config, run.tags, run.environment)
+def derived_columns(run: Run, leaves: Leaves | None = None) -> Derived:
+    """The classic columns of the run, by the rule of `derived`; leaves: of its config, where they are known."""
+    return derive_of(flatten(run.config) if leaves is None else leaves, run.tags, run.environment)
 
 
 def _concurrent(run: Run) -> list[dict[str, object]]:

@@ -25,14 +25,18 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def flatten(tree: Mapping[Any, Any]) -> list[tuple[str, Any]]:
-    """(dotted key, leaf) pairs; lists and empty dicts are leaves."""
-    found: list[tuple[str, Any]] = []
+Leaves = list[tuple[str, Any]]
+"""(dotted key, leaf) pairs; lists and empty dicts are leaves."""
+
+
+def flatten(tree: Mapping[Any, Any]) -> Leaves:
+    """The leaves of a tree, in the order they are written."""
+    found: Leaves = []
     _flatten(tree, "", found)
     return found
 
 
-def _flatten(tree: Mapping[Any, Any], prefix: str, found: list[tuple[str, Any]]) -> None:
+def _flatten(tree: Mapping[Any, Any], prefix: str, found: Leaves) -> None:
     for key, value in tree.items():
         path = f"{prefix}{key}"
         if isinstance(value, dict) and value:
@@ -50,11 +54,12 @@ class Param(msgspec.Struct, frozen=True):
 
 def params(config: Mapping[str, Any]) -> dict[str, Param]:
     """The searchable leaves of a config by dotted key."""
-    found: dict[str, Param] = {}
-    for key, value in flatten(config):
-        if len(key) <= MAX_KEY:
-            found[clean_text(key)] = _param(value)
-    return found
+    return params_of(flatten(config))
+
+
+def params_of(leaves: Leaves) -> dict[str, Param]:
+    """As `params`, of a config that is flattened already."""
+    return {clean_text(key): _param(value) for key, value in leaves if len(key) <= MAX_KEY}
 
 
 def param_at(config: Mapping[str, Any], key: str) -> Param | None:
