@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useAnswer } from "../logic/asking";
 import { size } from "../logic/format";
 import { contentAddress, silence, soundOf, type Recording } from "../logic/recordings";
@@ -18,11 +18,15 @@ interface Props {
   names?: ReadonlyMap<string, string>;
   /** The registered set whose references may be corrected and marked, and what is done afterwards. */
   correct?: { testSet: string; done: (corrected: Corrected) => void; marked: () => void } | null;
+  /** Called when it is known whether there is sound: what stands below would be moved by it. */
+  settled?: () => void;
 }
 
 /** One utterance to read and to hear: hypotheses word by word, and its sound; a word plays from its beginning. */
-export function UtterancePanel({ evaluations, utterance, profile, names, correct = null }: Props) {
+export function UtterancePanel({ evaluations, utterance, profile, names, correct = null, settled }: Props) {
   const recording = useAnswer<Recording>(evaluations[0] ? `/evaluations/${evaluations[0]}/recording` : null, { utterance, profile });
+  const known = Boolean(recording.answer ?? recording.problem);
+  useEffect(() => { if (known) settled?.(); }, [known]);
   const [word, setWord] = useState(-1);
   const seek = useRef<((word: number) => void) | null>(null);
   const found = recording.answer?.utterance === utterance ? recording.answer : null;

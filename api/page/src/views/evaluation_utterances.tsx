@@ -61,6 +61,7 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
   const { first, ...found } = usePages(`/evaluations/${id}/utterances`, question, rowsOf, followingOf);
   const chosen = query.get("utterance") ?? found.rows[0]?.utterance ?? null;
   const part = query.get("part");
+  const [settled, setSettled] = useState(false);
   const activate = useSettled((each: Row) => ask({ utterance: each.utterance }), PASSING_MS);
   return (
     <div class="split">
@@ -93,13 +94,13 @@ export function Utterances({ id, testSet, profile, query, correct }: Props) {
       <section class="panels" aria-label="Utterance and groups">
         <Tabs label="Parts of the evaluation" parts={shownShare() ? PARTS.filter(([part]) => part !== "significance") : PARTS} query={query} />
         {part === "significance" && testSet !== null && <AgainstOthers id={id} testSet={testSet} profile={profile} query={query} />}
-        {part !== "significance" && chosen !== null && <UtterancePanel evaluations={[id]} utterance={chosen} profile={profile} correct={correct && { ...correct, marked: found.again }} />}
+        {part !== "significance" && chosen !== null && <UtterancePanel evaluations={[id]} utterance={chosen} profile={profile} correct={correct && { ...correct, marked: found.again }} settled={() => setSettled(true)} />}
         {part !== "significance" && chosen !== null && <p><ToReport panel={{ kind: "alignment", values: { evaluations: [id], utterance: chosen, profile } }} name={chosen} /></p>}
         {part === "errors" && <ErrorProfile evaluation={id} profile={profile} query={query} />}
         {part === null && (
           <>
             <p class="quiet">Arrow keys in the list go from utterance to utterance.</p>
-            {first && first.factors.length > 0 && <Breakdown evaluations={[id]} profile={profile} factors={first.factors} query={query} />}
+            {first && first.factors.length > 0 && (settled || chosen === null) && <Breakdown evaluations={[id]} profile={profile} factors={first.factors} query={query} />}
           </>
         )}
       </section>
