@@ -59,8 +59,12 @@ function Nothing({ mayWrite }: { mayWrite: boolean }) {
     <section class="empty" aria-label="First steps">
       <h1>No reports yet</h1>
       <p>A report is text with panels: leaderboards, charts, tables of runs, matrices and utterances stand in it, live or frozen at a moment, and a link shows it to whoever has no key.</p>
-      <p>The simplest way to one: open the <a href={address("/leaderboard")}>leaderboard</a> or the <a href={address("/runs")}>runs</a>, choose what matters, and take <b>Export → Add to report…</b>; it works on charts too.</p>
-      {mayWrite ? <p>Or <a class="button" href={address("/reports/new")}>write one</a>. It is Markdown, and this is a panel:</p> : <p>It is Markdown, and this is a panel:</p>}
+      {mayWrite ? (
+        <>
+          <p>The simplest way to one: open the <a href={address("/leaderboard")}>leaderboard</a> or the <a href={address("/runs")}>runs</a>, choose what matters, and take <b>Export → Add to report…</b>; it works on charts too.</p>
+          <p>Or <a class="button" href={address("/reports/new")}>write one</a>. It is Markdown, and this is a panel:</p>
+        </>
+      ) : <p>They are written in the present, with a key of the role editor. They are Markdown, and this is a panel:</p>}
       <pre tabIndex={0}><code>{"```leaderboard\nfilter: task = 'asr'\nintervals: yes\n```"}</code></pre>
       <p>In a repository, keep it as a file: <code>speech-tracker report save report.md</code>.</p>
     </section>
