@@ -11,12 +11,13 @@ from .experiment import Experiment
 from .guard import say
 from .launches import lasting_id
 from .remains import remains_of, trainers_of
-from .settling import PROJECTING
 
 if TYPE_CHECKING:
     from .client import Client
 
 _ALIVE = ("running",)
+_SHOWN_WITHIN = 30.0
+"""Seconds that the server has to show all that is in the log."""
 
 
 def candidates(client: Client, name: str | None, experiment: Experiment | None, nth: int) -> list[UUID]:
@@ -44,7 +45,8 @@ def _unfinished(client: Client, name: str, experiment: Experiment | None) -> lis
     """The newest run of that name and experiment that no living process writes, unless it is finished."""
     quoted = name.replace("'", "''")
     spool = client.config.spool
-    client.api().get("/api/v1/delivery", {"limit": 1, "timeout": PROJECTING})  # all that is in the log shows
+    # A run that is in the log and does not show yet would be begun again.
+    client.api().get("/api/v1/delivery", {"limit": 1, "timeout": _SHOWN_WITHIN})
     for run in client.search_runs(f"name = '{quoted}'", order_by="created_at desc", limit=20):
         if experiment is not None and run.get("experiment_id") != str(experiment.id):
             continue

@@ -10,7 +10,7 @@ from uuid import UUID
 from .checkpoints import Checkpoint, Cuts, from_row
 from .errors import TrackerError
 from .launches import attempts_noted
-from .remains import remains_of
+from .remains import Remains, remains_of
 from .run import merge
 from .settling import is_deleted, settle
 
@@ -56,7 +56,7 @@ def past_of(client: Client, run: UUID, timeout: float = TIMEOUT, *, told: bool =
     Raises TrackerError for a run that is deleted, or that the key may not see.
     """
     if client.config.mode != "online" or client.config.url is None:
-        return _overlaid(Past("spool"), client, run)
+        return _overlaid(Past("spool"), remains_of(client.config.spool, run))
     end = time.monotonic() + timeout
     while True:
         try:
@@ -66,7 +66,8 @@ def past_of(client: Client, run: UUID, timeout: float = TIMEOUT, *, told: bool =
                 raise
             if error.status == 404 and is_deleted(client, run):
                 raise TrackerError(f"run {run} was deleted", "restore it first", status=404) from error
-            past = _overlaid(Past("spool" if error.status is None else "both"), client, run)
+            source = "spool" if error.status is None else "both"
+            past = _overlaid(Past(source), remains_of(client.config.spool, run))
             # Of a run that nobody here knows, only the server can tell whether there was one.
             known = told or past.attempts or attempts_noted(client.config.spool, run)
             if known or error.status is not None or time.monotonic() > end:
@@ -78,6 +79,8 @@ def _by_server(client: Client, run: UUID, timeout: float) -> Past:
     api = client.api()
     api.get("/api/v1/me")  # whether it is there at all, before anything is waited for
     settled = settle(client, run, timeout)
+    # The spool first: what is delivered meanwhile leaves it, and is seen in both rather than in neither.
+    remains = None if settled else remains_of(client.config.spool, run)
     known = client.get_run(run)
     past = Past("server" if settled else "both")
     past.name, past.status = known["name"], known["status"]
@@ -88,12 +91,11 @@ def _by_server(client: Client, run: UUID, timeout: float) -> Past:
     past.cuts = Cuts((each["attempt"], each["from_step"]) for each in known.get("resumes") or ())
     past.last_steps = _last_steps(api.get(f"/api/v1/runs/{run}/metrics")["metrics"])
     past.checkpoints = _checkpoints(api.get(f"/api/v1/runs/{run}/artifacts", {"versions": True})["artifacts"])
-    return past if settled else _overlaid(past, client, run)
+    return _overlaid(past, remains) if remains else past
 
 
-def _overlaid(past: Past, client: Client, run: UUID) -> Past:
+def _overlaid(past: Past, remains: Remains) -> Past:
     """With what the spool holds beyond it."""
-    remains = remains_of(client.config.spool, run)
     if not remains.attempts:
         return past
     past.name = past.name or remains.name or ""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 POLL = 0.01
 SAY_AFTER = 1.0
-PROJECTING = 5.0
-"""Seconds given to projections when it is not known what exactly is waited for."""
 
 
 def settle(client: Client, run: UUID, timeout: float) -> bool:
@@ -38,7 +36,7 @@ def settle(client: Client, run: UUID, timeout: float) -> bool:
         return False
     if dead and seen_all:
         return client.wait_queryable(positions, max(1.0, end - time.monotonic()))
-    return not _behind(client, run, min(PROJECTING, max(0.0, end - time.monotonic())))
+    return _caught_up(client, run, end - time.monotonic())
 
 
 def _delivered(spool: Path, dead: list[Trainer], end: float) -> tuple[list[str] | None, bool]:
@@ -80,10 +78,21 @@ def _delivered(spool: Path, dead: list[Trainer], end: float) -> tuple[list[str] 
     return positions, bool(last) and all(ack.closed for ack in last.values())
 
 
-def _behind(client: Client, run: UUID, patience: float) -> bool:
-    """Whether projections do not show all that is in the log."""
-    answer: dict[str, Any] = client.api().get(f"/api/v1/runs/{run}/delivery", {"timeout": patience})
-    return bool(answer["behind"])
+def _caught_up(client: Client, run: UUID, timeout: float) -> bool:
+    """Whether queries show, within `timeout` seconds, all that is in the log now.
+
+    What the drain has delivered and removed here is nowhere else until then.
+    """
+    progress = Progress()
+    for patience in (SAY_AFTER, timeout - SAY_AFTER):
+        parameters = {"timeout": max(0.0, patience)}
+        answer: dict[str, Any] = client.api().get(f"/api/v1/runs/{run}/delivery", parameters)
+        if not answer["behind"]:
+            progress.end("it does")
+            return True
+        progress.tell("waiting for the server to show all that was logged")
+    progress.end("the server does not show all of it yet")
+    return False
 
 
 def is_deleted(client: Client, run: UUID) -> bool:

@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from speech_experiment_infra.state import stack_status
 from speech_experiment_tracker import Client, Run, TrackerError
 from speech_experiment_tracker.fetch import CACHE_VARIABLE
+from speech_experiment_tracker.remains import trainers_of
 from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.stack
@@ -122,6 +126,20 @@ def test_killed_twice_it_goes_on_from_its_checkpoint_each_time(lab: Lab) -> None
     details = lab.api.get(f"/runs/{run}").json()
     assert (details["status"], details["attempts"]) == ("finished", 3)
     assert [(each["attempt"], each["from_step"]) for each in details["resumes"]] == [(2, 19), (3, 39)]
+
+
+def test_what_is_delivered_and_does_not_show_yet_is_waited_for(lab: Lab, stack: RunningStack) -> None:
+    projector = stack_status(stack.data_dir)["children"]["consumers-artifacts-control"]["pid"]
+    os.kill(projector, signal.SIGSTOP)
+    waking = threading.Timer(12.0, os.kill, (projector, signal.SIGCONT))
+    try:
+        run, *_ = lab.train("not shown", 30, kill_at=15)
+        until(lambda: not trainers_of(lab.spool, UUID(run)))
+        waking.start()
+        assert lab.train("not shown", 30) == [run, 2, 10, 9, {"lr": 0.1}]
+    finally:
+        waking.cancel()
+        os.kill(projector, signal.SIGCONT)
 
 
 def test_a_script_that_begins_anew_leaves_no_doubled_points(lab: Lab) -> None:
