@@ -130,5 +130,10 @@ def _last_steps(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 def _checkpoints(rows: list[Mapping[str, Any]]) -> list[Checkpoint]:
     """In the order in which they were logged."""
-    mine = [row for row in rows if row.get("type") == "checkpoint"]
-    return [from_row(dict(row)) for row in sorted(mine, key=lambda row: (row["created_at"], row["id"]))]
+    return [from_row(dict(row)) for row in sorted(rows, key=_logged) if row.get("type") == "checkpoint"]
+
+
+def _logged(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Those that came in together have one time, and ids of the same millisecond are in no order: steps are."""
+    step = row.get("step")
+    return row["created_at"], row.get("attempt") or 1, -1 if step is None else step, row["id"]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_experiment_tracker.checkpoints import Checkpoint, Cuts, at_step, newest
+from speech_experiment_tracker.past import _checkpoints
 
 NOTHING = Cuts()
 
@@ -29,6 +30,14 @@ def test_the_one_that_was_logged_last_counts_whatever_its_step() -> None:
     assert paths(newest(made, NOTHING)) == ["b.pt"]
     assert newest([], NOTHING) == []
     assert paths(newest([*made, *logged(("c.pt", None, 0, 1))], NOTHING)) == ["c.pt"]
+
+
+def test_those_that_came_in_at_one_time_are_in_the_order_of_their_steps() -> None:
+    rows = [
+        {"id": str(UUID(int=9 - step)), "path": "a.pt", "type": "checkpoint", "step": step, "created_at": "t"}
+        for step in (1, 2, 0)
+    ]
+    assert [each.step for each in _checkpoints(rows)] == [0, 1, 2]
 
 
 def test_a_checkpoint_of_an_abandoned_tail_does_not() -> None:
