@@ -10,14 +10,13 @@ from .errors import TrackerError
 from .experiment import Experiment
 from .guard import say
 from .launches import lasting_id
+from .past import TIMEOUT
 from .remains import remains_of, trainers_of
 
 if TYPE_CHECKING:
     from .client import Client
 
 _ALIVE = ("running",)
-_SHOWN_WITHIN = 30.0
-"""Seconds that the server has to show all that is in the log."""
 
 
 def candidates(client: Client, name: str | None, experiment: Experiment | None, nth: int) -> list[UUID]:
@@ -46,7 +45,7 @@ def _unfinished(client: Client, name: str, experiment: Experiment | None) -> lis
     quoted = name.replace("'", "''")
     spool = client.config.spool
     # A run that is in the log and does not show yet would be begun again.
-    client.api().get("/api/v1/delivery", {"limit": 1, "timeout": _SHOWN_WITHIN})
+    client.api().get("/api/v1/delivery", {"limit": 1, "timeout": TIMEOUT})
     for run in client.search_runs(f"name = '{quoted}'", order_by="created_at desc", limit=20):
         if experiment is not None and run.get("experiment_id") != str(experiment.id):
             continue

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from .spool.producers import Producer
     from .test_sets import TestSet
 
-LONGEST_WAIT = 20.0
-"""Seconds of one request that waits; longer waits are several."""
-
 
 class Client(RunQuestions, ScoreQuestions):
     """Logs to a server, or offline to a spool that is delivered later.
@@ -198,6 +195,8 @@ class Client(RunQuestions, ScoreQuestions):
         """Whether queries show what was written at these positions (topic:partition:offset), in time."""
         if not positions:
             return True
+        from .http import LONGEST_WAIT
+
         api, end = self.api(), time.monotonic() + timeout
         while True:
             left = max(0.0, end - time.monotonic())

@@ -21,6 +21,9 @@ _HINTS = {
     429: "wait a moment and try again",
 }
 
+LONGEST_WAIT = 20.0
+"""Seconds of one request that waits; longer waits are several."""
+
 
 class ApiClient:
     """Requests to one server, over one connection that is kept open. Not thread-safe.

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .acknowledgement import Progress
+from .acknowledgement import SAY_AFTER, Progress
 from .drain.looking import streams_of
 from .drain.process import ensure, ring
 from .errors import TrackerError
+from .http import LONGEST_WAIT
 from .remains import Trainer, trainers_of
 from .spool.files import boot_id
 from .spool.page import Ack, read_ack
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .client import Client
 
 POLL = 0.01
-SAY_AFTER = 1.0
 
 
 def settle(client: Client, run: UUID, timeout: float) -> bool:
@@ -83,16 +83,19 @@ def _caught_up(client: Client, run: UUID, timeout: float) -> bool:
 
     What the drain has delivered and removed here is nowhere else until then.
     """
-    progress = Progress()
-    for patience in (SAY_AFTER, timeout - SAY_AFTER):
-        parameters = {"timeout": max(0.0, patience)}
+    end, progress, patience = time.monotonic() + timeout, Progress(), SAY_AFTER
+    while True:
+        left = max(0.0, end - time.monotonic())
+        parameters = {"timeout": min(patience, left)}
         answer: dict[str, Any] = client.api().get(f"/api/v1/runs/{run}/delivery", parameters)
         if not answer["behind"]:
             progress.end("it does")
             return True
-        progress.tell("waiting for the server to show all that was logged")
-    progress.end("the server does not show all of it yet")
-    return False
+        if left <= patience:
+            progress.end("the server does not show all of it yet")
+            return False
+        progress.tell(f"waiting for the server to show all that was logged ({left:.0f} s left)")
+        patience = LONGEST_WAIT
 
 
 def is_deleted(client: Client, run: UUID) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -128,18 +129,32 @@ def test_killed_twice_it_goes_on_from_its_checkpoint_each_time(lab: Lab) -> None
     assert [(each["attempt"], each["from_step"]) for each in details["resumes"]] == [(2, 19), (3, 39)]
 
 
-def test_what_is_delivered_and_does_not_show_yet_is_waited_for(lab: Lab, stack: RunningStack) -> None:
+@contextlib.contextmanager
+def trained_and_not_shown(lab: Lab, stack: RunningStack, name: str, seconds: float) -> Iterator[str]:
+    """A killed run that is delivered, and whose artifacts do not show for some seconds yet."""
     projector = stack_status(stack.data_dir)["children"]["consumers-artifacts-control"]["pid"]
     os.kill(projector, signal.SIGSTOP)
-    waking = threading.Timer(12.0, os.kill, (projector, signal.SIGCONT))
+    waking = threading.Timer(seconds, os.kill, (projector, signal.SIGCONT))
     try:
-        run, *_ = lab.train("not shown", 30, kill_at=15)
+        run, *_ = lab.train(name, 30, kill_at=15)
         until(lambda: not trainers_of(lab.spool, UUID(run)))
         waking.start()
-        assert lab.train("not shown", 30) == [run, 2, 10, 9, {"lr": 0.1}]
+        yield run
     finally:
         waking.cancel()
         os.kill(projector, signal.SIGCONT)
+
+
+def test_what_is_delivered_and_does_not_show_yet_is_waited_for(lab: Lab, stack: RunningStack) -> None:
+    with trained_and_not_shown(lab, stack, "not shown", 12.0) as run:
+        assert lab.train("not shown", 30) == [run, 2, 10, 9, {"lr": 0.1}]
+
+
+def test_the_wait_may_be_longer_than_one_request_may_last(lab: Lab, stack: RunningStack) -> None:
+    with trained_and_not_shown(lab, stack, "awaited", 3.0) as run:
+        again = lab.client.resume_run(run, timeout=120.0)
+        assert (again.attempt, again.last_step) == (2, 9)
+        again.finish(timeout=60)
 
 
 def test_a_script_that_begins_anew_leaves_no_doubled_points(lab: Lab) -> None:
