@@ -22,7 +22,7 @@ import msgspec
 
 from .acknowledgement import Progress
 from .errors import TrackerError
-from .spool.files import birth, boot_id, write_atomically
+from .spool.files import birth, boot_id, lives, write_atomically
 
 ID_VARIABLE = "SPEECH_TRACKER_RUN_ID"
 ATTEMPT_VARIABLE = "SPEECH_TRACKER_ATTEMPT"
@@ -74,7 +74,7 @@ class Decision(msgspec.Struct, frozen=True):
 
         Rank 0 may have ended by now; what was decided since this process began is of its start all the same.
         """
-        if self.boot != boot_id() or self.born == birth(self.pid) != "":
+        if self.boot != boot_id() or lives(self.pid, self.born):
             return True
         began = birth(os.getpid())
         return bool(began) and self.at > int(began) / os.sysconf("SC_CLK_TCK")

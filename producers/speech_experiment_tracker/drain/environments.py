@@ -11,7 +11,7 @@ import msgspec
 
 from speech_experiment_schemas.runs import RunEnvironment
 
-from ..spool.files import birth
+from ..spool.files import birth, lives
 from .meta import Meta
 
 REMEMBERED, LINGERING = 64, 16
@@ -63,7 +63,7 @@ class Environments:
 
     def _forget(self) -> None:
         settled = [pid for pid, each in self._known.items() if each.told is not None]
-        ended = [pid for pid in settled if not birth(pid) == self._known[pid].born != ""]
+        ended = [pid for pid in settled if not lives(pid, self._known[pid].born)]
         surplus = len(settled) - REMEMBERED + 1
         for pid in {*ended[:-LINGERING], *settled[: max(surplus, 0)]}:
             del self._known[pid]

@@ -77,6 +77,11 @@ def birth(pid: int) -> str:
         return ""
 
 
+def lives(pid: int, born: str) -> bool:
+    """Whether the process that began then still runs."""
+    return born != "" and birth(pid) == born
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder; none for one that is gone, as spools vanish when they are delivered."""
     try:
