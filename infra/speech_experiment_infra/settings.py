@@ -169,11 +169,13 @@ def _checked(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
         what, _, where = str(error).partition(" - at `$.")
         name = where.rstrip("`")
         if name in values:
-            what = f"{name} = {values[name]!r} (from {_PREFIX}{name.upper()} or the settings file): {what}"
+            shown = "…" if name in _SECRET else repr(values[name])
+            what = f"{name} = {shown} (from {_PREFIX}{name.upper()} or the settings file): {what}"
         raise SettingsError(what) from None
 
 
-def _path(kind: type[Any], value: object) -> Path:
-    if kind is Path and isinstance(value, str | Path):
-        return Path(value)
-    raise NotImplementedError(f"no settings of type {kind}")
+def _path(_kind: type[Any], value: object) -> Path:
+    """A value of the one type that msgspec does not know."""
+    if not isinstance(value, str | Path):
+        raise TypeError(f"Expected `path`, got `{type(value).__name__}`")
+    return Path(value)

@@ -90,3 +90,14 @@ def test_what_is_no_settings_file_is_named(tmp_path: Path) -> None:
     file.write_text("port = 1")
     with pytest.raises(SettingsError, match=r"settings\.json"):
         load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"), [('{"data_dir": 5}', "data_dir"), ('{"kafka_password": 98765}', "kafka_password")]
+)
+def test_a_wrong_type_in_the_file_is_told_and_a_secret_is_not(tmp_path: Path, text: str, field: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=field) as raised:
+        load_settings(file)
+    assert "98765" not in str(raised.value)
