@@ -162,7 +162,7 @@ def _index(leaves: Leaves) -> dict[str, Any]:
     return {ending: leaves[place][1] for ending, place in places.items()}
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)  # each holds all keys of a config
 def _places(keys: tuple[str, ...]) -> Mapping[str, int]:
     """Every ending that is an alias → the place of its key; runs of one project have the same keys."""
     found: dict[str, tuple[int, int]] = {}
